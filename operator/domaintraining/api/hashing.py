@@ -1,0 +1,36 @@
+"""The hash of what starts a run."""
+
+import hashlib
+import json
+from typing import Any, Final
+
+from domaintraining.api.spec import DomainTrainingSpec
+
+HASH_LENGTH: Final = 32
+"""Hex digits kept of SHA-256: a label value holds at most 63 characters."""
+
+STARTS_A_RUN: Final = ("auto", "dataset", "instructions", "metric", "model", "optimizer", "tasks", "types")
+CHANGES_NO_ANSWER: Final = ("endpoint", "pullPolicy", "maxConcurrentRequests")
+
+
+def what_starts_a_run(spec: DomainTrainingSpec) -> dict[str, Any]:
+    """The part of a spec that a new run depends on, without fields at their default, as JSON values."""
+    written = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    part = {field: written[field] for field in STARTS_A_RUN if field in written}
+    if "tasks" in part:
+        part["tasks"] = sorted(part["tasks"])
+        if len(part["tasks"]) == 2:
+            del part["tasks"]
+    model = {key: value for key, value in part.pop("model", {}).items() if key not in CHANGES_NO_ANSWER}
+    model.get("options", {}).pop("keepAlive", None)
+    model = {key: value for key, value in model.items() if value != {}}
+    return part | ({"model": model} if model else {})
+
+
+def run_hash(spec: DomainTrainingSpec) -> str:
+    """The hash of what starts a run: 32 hex digits of SHA-256 over canonical JSON.
+
+    Two specs have the same hash exactly when a finished run of one is a result for the other.
+    """
+    text = json.dumps(what_starts_a_run(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]

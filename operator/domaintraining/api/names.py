@@ -1,0 +1,73 @@
+"""Names that users and their tools rely on: group, kinds, labels, annotations and object names.
+
+Object names are pure functions of the resource's name and a run's number, so that two
+controllers, or one that was killed, make the same object and never a second one.
+"""
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "training.aegisrag.io"
+VERSION: Final = "v1alpha1"
+KIND: Final = "DomainTraining"
+PLURAL: Final = "domaintrainings"
+
+MAX_NAME: Final = 40
+"""Longest metadata.name: leaves room for the longest suffix within 63 characters."""
+
+LABEL_NAME: Final = f"{GROUP}/name"
+LABEL_DOMAIN: Final = f"{GROUP}/domain"
+LABEL_REVISION: Final = f"{GROUP}/revision"
+LABEL_HASH: Final = f"{GROUP}/hash"
+LABEL_RUN: Final = f"{GROUP}/run"
+LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_ROLE: Final = f"{GROUP}/role"
+LABEL_KEEP: Final = f"{GROUP}/keep"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_QUEUE: Final = "kueue.x-k8s.io/queue-name"
+
+ANNOTATION_RETRAIN: Final = f"{GROUP}/retrain-requested-at"
+ANNOTATION_DATA_DIGEST: Final = f"{GROUP}/data-digest"
+ANNOTATION_SETTINGS_DIGEST: Final = f"{GROUP}/settings-digest"
+
+MANAGER: Final = "domaintraining-controller"
+"""Field manager of everything the controller writes."""
+
+TRAINER_MANAGER: Final = "domaintraining-trainer"
+
+
+def job_name(name: str, run: int, attempt: int) -> str:
+    """The Job of one attempt (from 1) at one run (from 1)."""
+    return f"{name}-r{run}-a{attempt}"
+
+
+def run_name(name: str, run: int) -> str:
+    """ServiceAccount, Role, RoleBinding, NetworkPolicy and run ConfigMap of one run."""
+    return f"{name}-r{run}"
+
+
+def report_name(name: str, run: int) -> str:
+    """ConfigMap that the trainer of one run reports to."""
+    return f"{name}-r{run}-report"
+
+
+def data_name(name: str, run: int) -> str:
+    """ConfigMap that holds the inline samples of one run."""
+    return f"{name}-r{run}-data"
+
+
+def prompt_name(name: str, revision: int | None = None) -> str:
+    """ConfigMap of a revision (0 is the baseline); without one, of the served prompt."""
+    return f"{name}-prompt" if revision is None else f"{name}-prompt-r{revision}"
+
+
+def domain_of(name: str, domain: str | None) -> str:
+    """The domain a resource trains for: spec.domain, else its name with `-` as `_`."""
+    return domain or name.replace("-", "_")
+
+
+def label_value(text: str) -> str:
+    """Text as a label value: unchanged up to 63 characters, else cut and marked by its digest."""
+    if len(text) <= 63:
+        return text
+    return f"{text[:54]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

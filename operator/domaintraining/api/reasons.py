@@ -1,0 +1,203 @@
+"""All reasons of conditions: one table, from which the docs are generated."""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Reason(StrEnum):
+    """A constant that programs may match on; its meaning never changes within v1alpha1."""
+
+    # stages of a run, and Ready
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    TRAINING = "Training"
+    PROMOTED = "Promoted"
+    REJECTED = "Rejected"
+    FAILED = "Failed"
+    SUPERSEDED = "Superseded"
+    # DatasetValid
+    DATASET_VALID = "DatasetValid"
+    DATASET_NOT_FOUND = "DatasetNotFound"
+    DATASET_INVALID = "DatasetInvalid"
+    TOO_FEW_SAMPLES = "TooFewSamples"
+    INVALID_DOMAIN = "InvalidDomain"
+    # ModelReady
+    MODEL_READY = "ModelReady"
+    MODEL_NOT_ALLOWED = "ModelNotAllowed"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    MODEL_PULLING = "ModelPulling"
+    MODEL_PULL_FAILED = "ModelPullFailed"
+    MODEL_UNSUITABLE = "ModelUnsuitable"
+    MODEL_SERVER_UNAVAILABLE = "ModelServerUnavailable"
+    # Trained
+    TRAINED = "Trained"
+    WAITING_FOR_JOB = "WaitingForJob"
+    OUT_OF_MEMORY = "OutOfMemory"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    UNSCHEDULABLE = "Unschedulable"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    ADMISSION_DENIED = "AdmissionDenied"
+    PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
+    NAME_CONFLICT = "NameConflict"
+    POD_LOST = "PodLost"
+    TRAINER_FAILED = "TrainerFailed"
+    MODEL_OUTPUT_INVALID = "ModelOutputInvalid"
+    PROMPT_TOO_LONG = "PromptTooLong"
+    RESULT_TOO_LARGE = "ResultTooLarge"
+    RESULT_INVALID = "ResultInvalid"
+    # others
+    UP_TO_DATE = "UpToDate"
+    NOT_ACCEPTED = "NotAccepted"
+    NO_PROMPT = "NoPrompt"
+    OBJECTS_REFUSED = "ObjectsRefused"
+
+
+class ReasonRow(NamedTuple):
+    """What a reason means and what to do about it."""
+
+    meaning: str
+    """What happened."""
+    remedy: str = ""
+    """What a person does next; empty where nothing is to be done."""
+    stalled: bool = False
+    """Whether it needs a person: the run stands still until something changes."""
+    passes: bool = False
+    """Whether the controller tries again with backoff because the cause may pass."""
+
+
+REASONS: Final[dict[Reason, ReasonRow]] = {
+    Reason.PENDING: ReasonRow("The run is being prepared: data reference and model are checked."),
+    Reason.QUEUED: ReasonRow(
+        "The Job exists and its pod does not run yet.",
+        "If it stays so, `kubectl describe job` and `kubectl get events` say why.",
+    ),
+    Reason.TRAINING: ReasonRow("The trainer runs."),
+    Reason.PROMOTED: ReasonRow("The run's prompt passed and is served."),
+    Reason.REJECTED: ReasonRow(
+        "No task's prompt passed the acceptance; the run is kept and not served.",
+        "Compare metrics and intervals in the manifest of the run's ConfigMap; add samples or change the spec.",
+        stalled=True,
+    ),
+    Reason.FAILED: ReasonRow(
+        "The run stands still without a result.", "See the reason of Stalled.", stalled=True
+    ),
+    Reason.SUPERSEDED: ReasonRow("The spec changed while the run was going; its Job was stopped."),
+    Reason.DATASET_VALID: ReasonRow("The reference exists, or the trainer has read all samples."),
+    Reason.DATASET_NOT_FOUND: ReasonRow(
+        "The ConfigMap or its key does not exist.",
+        "Create it, or correct spec.dataset; the run starts by itself then.",
+        stalled=True,
+    ),
+    Reason.DATASET_INVALID: ReasonRow(
+        "Samples are not valid; the message names the first lines.",
+        "Correct the lines; the run goes on by itself when the data change.",
+        stalled=True,
+    ),
+    Reason.TOO_FEW_SAMPLES: ReasonRow(
+        "A task has fewer than 6 labelled samples, or a part of the split would be empty.",
+        "Label more samples for the task, or leave it out of spec.tasks.",
+        stalled=True,
+    ),
+    Reason.INVALID_DOMAIN: ReasonRow(
+        "The resource's name gives no valid domain.", "Set spec.domain.", stalled=True
+    ),
+    Reason.MODEL_READY: ReasonRow("The server has the model."),
+    Reason.MODEL_NOT_ALLOWED: ReasonRow(
+        "The operator's lists don't allow this endpoint, this pull or this registry host.",
+        "Use an allowed one, or ask the operator's owner to extend ALLOWED_ENDPOINTS or ALLOWED_PULLS.",
+        stalled=True,
+    ),
+    Reason.MODEL_NOT_FOUND: ReasonRow(
+        "The server does not have the model and it is not to be pulled, or no registry has it.",
+        "Correct spec.model.name, pull it by hand, or set pullPolicy to IfNotPresent.",
+        stalled=True,
+    ),
+    Reason.MODEL_PULLING: ReasonRow("The server is pulling the model."),
+    Reason.MODEL_PULL_FAILED: ReasonRow(
+        "The pull broke off.", "Look at the server's disk and network; it is tried again.", passes=True
+    ),
+    Reason.MODEL_UNSUITABLE: ReasonRow(
+        "The model cannot do what the spec asks (chat, or thinking).",
+        "Choose a model with the capability `completion`, or set model.options.think to Disabled.",
+        stalled=True,
+    ),
+    Reason.MODEL_SERVER_UNAVAILABLE: ReasonRow(
+        "The model server does not answer, or answers with errors.",
+        "Look at the server; it is tried again by itself and no score is taken meanwhile.",
+        passes=True,
+    ),
+    Reason.TRAINED: ReasonRow("A run of this spec ended with a result."),
+    Reason.WAITING_FOR_JOB: ReasonRow("The Job has not started yet."),
+    Reason.OUT_OF_MEMORY: ReasonRow(
+        "The trainer was killed because it used more memory than its limit.",
+        "Raise spec.job.resources.limits.memory.",
+        stalled=True,
+    ),
+    Reason.IMAGE_PULL_FAILED: ReasonRow(
+        "The trainer's image cannot be pulled.",
+        "Check the operator's TRAINER_IMAGE and the node's access to its registry.",
+        passes=True,
+    ),
+    Reason.UNSCHEDULABLE: ReasonRow(
+        "No node takes the trainer's pod.",
+        "Check spec.job resources, nodeSelector and tolerations against the nodes.",
+        passes=True,
+    ),
+    Reason.QUOTA_EXCEEDED: ReasonRow(
+        "The namespace's quota does not allow the Job or its pod.",
+        "Raise the quota or lower spec.job.resources; it is tried again.",
+        passes=True,
+    ),
+    Reason.ADMISSION_DENIED: ReasonRow(
+        "A policy of the cluster refuses the Job or its pod.",
+        "Read the policy's message; change spec.job or the policy.",
+        stalled=True,
+    ),
+    Reason.PLACEMENT_NOT_ALLOWED: ReasonRow(
+        "The operator's lists don't allow this priority class or node selector.",
+        "Use an allowed one, or ask the operator's owner to extend ALLOWED_PRIORITY_CLASSES or "
+        "ALLOWED_NODE_LABELS.",
+        stalled=True,
+    ),
+    Reason.NAME_CONFLICT: ReasonRow(
+        "An object of the run's name exists and belongs to somebody else.",
+        "Remove or rename that object, or give the resource another name.",
+        stalled=True,
+    ),
+    Reason.POD_LOST: ReasonRow(
+        "The trainer's pod was evicted, preempted or lost with its node.", "It is tried again.", passes=True
+    ),
+    Reason.TRAINER_FAILED: ReasonRow(
+        "The trainer ended with an error of its own.",
+        "Read the Job's log; report it if it is not your data's fault.",
+        stalled=True,
+    ),
+    Reason.MODEL_OUTPUT_INVALID: ReasonRow(
+        "The model gives no readable answers.",
+        "Try the request.json of the baseline by hand; raise maxTokens or choose another model.",
+        stalled=True,
+    ),
+    Reason.PROMPT_TOO_LONG: ReasonRow(
+        "A prompt does not fit into the model's context window.",
+        "Set model.options.numCtx, shorten the texts, or lower the number of demos.",
+        stalled=True,
+    ),
+    Reason.RESULT_TOO_LARGE: ReasonRow(
+        "The prompt is larger than a ConfigMap can hold.",
+        "Shorten the texts or lower the number of demos.",
+        stalled=True,
+    ),
+    Reason.RESULT_INVALID: ReasonRow(
+        "The report of the trainer is not valid and was not taken over.",
+        "Check that TRAINER_IMAGE and the operator have the same version.",
+        stalled=True,
+    ),
+    Reason.UP_TO_DATE: ReasonRow("Nothing is left to do."),
+    Reason.NOT_ACCEPTED: ReasonRow("No promoted prompt of this spec."),
+    Reason.NO_PROMPT: ReasonRow("No prompt was promoted yet."),
+    Reason.OBJECTS_REFUSED: ReasonRow(
+        "The API server refused an object of the run.",
+        "Read the message: most often a right of the operator is missing; it is tried again.",
+        passes=True,
+    ),
+}

@@ -1,0 +1,79 @@
+"""The run: everything a trainer needs, resolved by the controller when the run starts."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from domaintraining.api.base import WireModel
+from domaintraining.api.spec import (
+    Auto,
+    Instructions,
+    Metric,
+    ModelOptions,
+    Optimizer,
+    Split,
+    Task,
+    Types,
+)
+from domaintraining.api.status import ModelStatus
+
+RUN_KEY = "run.json"
+"""Key of the run ConfigMap and name of the mounted file."""
+
+
+class RunData(WireModel):
+    """Where the trainer finds the samples."""
+
+    file: str
+    """Name of the file in the mounted data folder."""
+    source: str
+    """What to call it in messages: `configmap tech-docs, key samples.jsonl`, or `spec.dataset.inline`."""
+    format: str = "auto"
+    """auto, jsonl or json."""
+    split: Split = Split()
+    """Sizes of the parts."""
+
+
+class Run(WireModel):
+    """One run of one DomainTraining."""
+
+    name: str
+    """metadata.name of the resource."""
+    namespace: str
+    """Its namespace."""
+    uid: str
+    """Its uid."""
+    domain: Annotated[str, StringConstraints(max_length=63)]
+    """Domain trained for."""
+    number: Annotated[int, Field(ge=1)]
+    """Number of the run, which becomes the revision."""
+    hash: str
+    """Hash of what started it."""
+    image: str
+    """Image that the trainer runs from."""
+    tasks: list[Task]
+    """Tasks to train."""
+    types: Types = Types()
+    """Closed lists of types, where the spec gives them."""
+    instructions: Instructions = Instructions()
+    """Wording to start from, where the spec gives it."""
+    data: RunData
+    """Where the samples are."""
+    model: ModelStatus
+    """Model, its digest and its server."""
+    options: ModelOptions = ModelOptions()
+    """Options of task calls."""
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] = 1
+    """Calls in flight at once."""
+    auto: Auto = "light"
+    """Mode of the search."""
+    optimizer: Optimizer = Optimizer()
+    """Options of the search."""
+    metric: Metric = Metric()
+    """How answers are compared."""
+    served: Annotated[int, Field(ge=1)] | None = None
+    """Revision served when the run started, mounted for the comparison; None: there is none."""
+    outage_seconds: Annotated[int, Field(ge=1)] = 600
+    """How long the trainer waits for a model server that fails before the pod ends."""
+    verbose: bool = False
+    """Whether the log tells every step of MIPROv2."""
