@@ -11,6 +11,9 @@ GROUP: Final = "training.aegisrag.io"
 VERSION: Final = "v1alpha1"
 KIND: Final = "DomainTraining"
 PLURAL: Final = "domaintrainings"
+SINGULAR: Final = "domaintraining"
+SHORT_NAME: Final = "dt"
+CATEGORY: Final = "aegisrag"
 
 MAX_NAME: Final = 40
 """Longest metadata.name: leaves room for the longest suffix within 63 characters."""
