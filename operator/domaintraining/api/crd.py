@@ -13,13 +13,16 @@ import yaml
 from pydantic import BaseModel
 
 from domaintraining.api.names import CATEGORY, GROUP, KIND, MAX_NAME, PLURAL, SHORT_NAME, SINGULAR, VERSION
-from domaintraining.api.spec import DomainTrainingSpec, rule
+from domaintraining.api.rules import rule
+from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import DomainTrainingStatus
 
 Schema = dict[str, Any]
 
 GENERATED: Final = "# Written by `make generate` from operator/domaintraining/api; edit the models instead.\n"
-DROPPED: Final = frozenset({"$defs", "$ref", "additionalProperties", "anyOf", "const", "discriminator", "title"})
+DROPPED: Final = frozenset(
+    {"$defs", "$ref", "additionalProperties", "anyOf", "const", "discriminator", "title"}
+)
 KEPT: Final = (
     "description",
     "type",

@@ -5,13 +5,12 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel
+from domaintraining.api.rules import TYPE_NAME
 
 MAX_TEXT: Final = 20_000
 MAX_ITEMS: Final = 256
 
-TypeName = Annotated[
-    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[^\s{}\"\\]+( [^\s{}\"\\]+)*$")
-]
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=TYPE_NAME)]
 """Name of a type: words with single spaces between; no braces, quotes or backslashes."""
 
 ItemName = Annotated[str, StringConstraints(min_length=1, max_length=512)]

@@ -1,10 +1,26 @@
 """The spec of a DomainTraining. A field stands here only when it works."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel
+from domaintraining.api.job import Job
+from domaintraining.api.rules import (
+    CONFIG_KEY,
+    DOMAIN,
+    ENDPOINT,
+    KEEP_ALIVE,
+    MODEL_NAME,
+    ONE_LINE,
+    ONE_LINE_NO_BRACES,
+    TYPE_NAME,
+    ObjectName,
+    checked,
+    matching,
+    rule,
+    rules,
+)
 from domaintraining.api.sample import Sample, TypeName
 
 Task = Literal["entities", "relations"]
@@ -12,38 +28,58 @@ TASKS: Final[tuple[Task, ...]] = ("entities", "relations")
 Auto = Literal["light", "medium", "heavy"]
 Think = Literal["Disabled", "Enabled", "Low", "Medium", "High"]
 
-ObjectName = Annotated[
-    str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+ConfigKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253, pattern=CONFIG_KEY),
+    checked(matching(CONFIG_KEY, "must be a key of a ConfigMap: letters, digits, '-', '_' and '.', no path")),
 ]
-ConfigKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 Instruction = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 ModelName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=MODEL_NAME),
+    checked(matching(MODEL_NAME, "must be a model as `ollama pull` takes it, such as qwen3:32b")),
 ]
 Endpoint = Annotated[
-    str, StringConstraints(max_length=253, pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._/-]*)?$")
+    str,
+    StringConstraints(max_length=253, pattern=ENDPOINT),
+    checked(
+        matching(
+            ENDPOINT,
+            "must be http:// or https:// with a host, such as http://ollama.ollama:11434, "
+            "without user, password or query",
+        )
+    ),
 ]
-
-
-def rule(expression: str, message: str) -> dict[str, str]:
-    """One CEL rule of the CRD.
-
-    See https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
-    """
-    return {"rule": expression, "message": message}
-
-
-def rules(*entries: dict[str, str]) -> dict[str, Any]:
-    """CEL rules as the `json_schema_extra` of a model or field."""
-    return {"x-kubernetes-validations": list(entries)}
+KeepAlive = Annotated[
+    str,
+    StringConstraints(max_length=32, pattern=KEEP_ALIVE),
+    checked(
+        matching(KEEP_ALIVE, 'must be a duration such as 30m or 1h30m, 0, or -1 for ever (as text: "-1")')
+    ),
+]
 
 
 class TypeDefinition(ApiModel):
     """A type that the model may use in its answers."""
 
-    name: TypeName
+    name: Annotated[
+        TypeName,
+        checked(
+            matching(
+                TYPE_NAME,
+                "must be words with single spaces between, without braces, quotes, backslashes or line ends",
+            )
+        ),
+    ]
     """The type as samples and answers write it."""
-    description: Annotated[str, StringConstraints(max_length=512, pattern=r"^[^\n\r{}]*$")] | None = None
+    description: (
+        Annotated[
+            str,
+            StringConstraints(max_length=512, pattern=ONE_LINE_NO_BRACES),
+            checked(matching(ONE_LINE_NO_BRACES, "must be one line without braces")),
+        ]
+        | None
+    ) = None
     """What belongs to the type, in one line; stands in the prompt."""
 
 
@@ -134,9 +170,7 @@ class ModelOptions(ApiModel):
     """Context window in tokens (the server's own choice; another value makes it load the model again)."""
     think: Think = "Disabled"
     """Whether a thinking model thinks before it answers."""
-    keep_alive: (
-        Annotated[str, StringConstraints(max_length=32, pattern=r"^(-1|([0-9]+(ms|s|m|h))+)$")] | None
-    ) = None
+    keep_alive: KeepAlive | None = None
     """How long the server keeps the model loaded: a Go duration, or -1 for ever (the server's own)."""
 
 
@@ -188,82 +222,26 @@ class Metric(ApiModel):
     """normalized: NFKC, case-folded, white space as one space, punctuation at both ends removed."""
 
 
-Quantity = Annotated[
-    int | str,
-    Field(
-        json_schema_extra={
-            "x-kubernetes-int-or-string": True,
-            "maxLength": 32,
-            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
-        }
-    ),
-]
-ResourceMap = Annotated[dict[str, Quantity], Field(max_length=16)]
-LabelMap = Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=16)]
-
-
-class Resources(ApiModel):
-    """Resources of the trainer's container."""
-
-    limits: ResourceMap | None = None
-    """Most that the container may use."""
-    requests: ResourceMap | None = None
-    """What the scheduler sets aside."""
-
-
-class Toleration(ApiModel):
-    """A taint that the trainer's pod tolerates."""
-
-    key: Annotated[str, StringConstraints(max_length=316)] | None = None
-    """Key of the taint (every key, with operator Exists)."""
-    operator: Literal["Exists", "Equal"] = "Equal"
-    """How key and value are compared."""
-    value: Annotated[str, StringConstraints(max_length=63)] | None = None
-    """Value of the taint."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Effect to tolerate (every effect)."""
-    toleration_seconds: Annotated[int, Field(ge=0, le=2_592_000)] | None = None
-    """How long a NoExecute taint is tolerated (for ever)."""
-
-
-OWN_LABELS: Final = rules(
-    rule(
-        "self.all(key, !key.contains('kubernetes.io/') && !key.startsWith('training.aegisrag.io/')"
-        " && key != 'job-name' && key != 'controller-uid')",
-        "keys of kubernetes.io and training.aegisrag.io are set by the system",
-    )
-)
-
-
-class Job(ApiModel):
-    """The Job that trains. None of these fields starts a new run."""
-
-    resources: Resources = Resources()
-    """Resources of the container."""
-    node_selector: LabelMap = {}
-    """Labels of the node; node pools as the operator's list allows."""
-    tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
-    """Taints that the pod tolerates."""
-    priority_class_name: ObjectName | None = None
-    """Priority class of the pod; as the operator's list allows."""
-    pod_labels: Annotated[LabelMap, Field(json_schema_extra=OWN_LABELS)] = {}
-    """Further labels of the pod."""
-    pod_annotations: Annotated[
-        dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=16)
-    ] = {}
-    """Further annotations of the pod."""
-    backoff_limit: Annotated[int, Field(ge=0, le=20)] = 3
-    """How often a pod that failed is replaced within one attempt."""
-    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
-    """How long a finished Job and its log are kept."""
-
-
 class DomainTrainingSpec(ApiModel):
     """What to train."""
 
-    domain: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z][a-z0-9_]{0,62}$")] | None = None
+    domain: (
+        Annotated[
+            str,
+            StringConstraints(max_length=63, pattern=DOMAIN),
+            checked(matching(DOMAIN, "must begin with a small letter; then small letters, digits and '_'")),
+        ]
+        | None
+    ) = None
     """Name of the domain in the graph (metadata.name with `-` as `_`)."""
-    description: Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\n\r]*$")] | None = None
+    description: (
+        Annotated[
+            str,
+            StringConstraints(max_length=1024, pattern=ONE_LINE),
+            checked(matching(ONE_LINE, "must be one line")),
+        ]
+        | None
+    ) = None
     """What the domain is about, in one line."""
     tasks: Annotated[
         list[Task], Field(min_length=1, max_length=2, json_schema_extra={"x-kubernetes-list-type": "set"})

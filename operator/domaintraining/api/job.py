@@ -1,0 +1,128 @@
+"""The part of the spec that is about the Job; none of it starts a new run."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from domaintraining.api.base import ApiModel
+from domaintraining.api.rules import (
+    LABEL_KEY,
+    LABEL_VALUE,
+    ObjectName,
+    checked,
+    matching_keys,
+    rule,
+    rules,
+)
+
+Quantity = Annotated[
+    int | str,
+    Field(
+        json_schema_extra={
+            "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+            "maxLength": 32,
+            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        }
+    ),
+]
+ResourceMap = Annotated[
+    dict[str, Quantity],
+    Field(max_length=16),
+    checked(
+        rule(
+            "self.all(key, key in ['cpu', 'memory', 'ephemeral-storage'] || key.contains('/'))",
+            "keys are cpu, memory, ephemeral-storage, or extended resources such as nvidia.com/gpu",
+        ),
+        rule(
+            "self.all(key, type(self[key]) == int || isQuantity(string(self[key])))",
+            "values are quantities such as 500m, 2 or 4Gi",
+        ),
+    ),
+]
+KEY_WORDS: Final = (
+    "keys must be such as team or example.com/team: letters, digits, '-', '_' and '.', at most 63"
+)
+LABEL_KEYS: Final = matching_keys(LABEL_KEY, KEY_WORDS)
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=LABEL_VALUE)]
+LabelMap = Annotated[dict[str, LabelValue], Field(max_length=16)]
+
+
+class Resources(ApiModel):
+    """Resources of the trainer's container."""
+
+    limits: ResourceMap | None = None
+    """Most that the container may use."""
+    requests: ResourceMap | None = None
+    """What the scheduler sets aside."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.limits) || !has(self.requests) || self.requests.all(key, !(key in self.limits)"
+                " || !isQuantity(string(self.requests[key])) || !isQuantity(string(self.limits[key]))"
+                " || !quantity(string(self.requests[key])).isGreaterThan(quantity(string(self.limits[key]))))",
+                "requests must not exceed limits",
+            )
+        )
+    }
+
+
+class Toleration(ApiModel):
+    """A taint that the trainer's pod tolerates."""
+
+    key: Annotated[str, StringConstraints(max_length=316)] | None = None
+    """Key of the taint (every key, with operator Exists)."""
+    operator: Literal["Exists", "Equal"] = "Equal"
+    """How key and value are compared."""
+    value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Value of the taint."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect to tolerate (every effect)."""
+    toleration_seconds: Annotated[int, Field(ge=0, le=2_592_000)] | None = None
+    """How long a NoExecute taint is tolerated (for ever)."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "self.operator == 'Equal' || !has(self.value)", "value must be left out with operator Exists"
+            ),
+            rule("self.operator == 'Exists' || has(self.key)", "key is required, but with operator Exists"),
+            rule(
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "tolerationSeconds needs effect NoExecute",
+            ),
+        )
+    }
+
+
+NOT_OURS: Final = rule(
+    "self.all(key, !key.contains('kubernetes.io/') && !key.startsWith('training.aegisrag.io/')"
+    " && key != 'job-name' && key != 'controller-uid')",
+    "keys of kubernetes.io and training.aegisrag.io are set by the system; use keys of your own",
+)
+
+
+class Job(ApiModel):
+    """The Job that trains. None of these fields starts a new run."""
+
+    resources: Resources = Resources()
+    """Resources of the container."""
+    node_selector: Annotated[LabelMap, checked(LABEL_KEYS)] = {}
+    """Labels of the node; node pools as the operator's list allows."""
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
+    """Taints that the pod tolerates."""
+    priority_class_name: ObjectName | None = None
+    """Priority class of the pod; as the operator's list allows."""
+    pod_labels: Annotated[LabelMap, checked(LABEL_KEYS, NOT_OURS)] = {}
+    """Further labels of the pod."""
+    pod_annotations: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=1024)]],
+        Field(max_length=16),
+        checked(LABEL_KEYS),
+    ] = {}
+    """Further annotations of the pod."""
+    backoff_limit: Annotated[int, Field(ge=0, le=20)] = 3
+    """How often a pod that failed is replaced within one attempt."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
+    """How long a finished Job and its log are kept."""
