@@ -8,7 +8,8 @@ class ApiModel(BaseModel):
     """A model whose fields are camelCase on the wire and documented by the literals under them.
 
     Unknown keys are refused: the API server prunes what the CRD doesn't know, so one that
-    arrives here comes from another version and must not be half understood.
+    arrives here comes from another version and must not be half understood. Errors name the field,
+    never its value: they reach logs and conditions, and values may be sample text.
     """
 
     model_config = ConfigDict(
@@ -18,6 +19,7 @@ class ApiModel(BaseModel):
         extra="forbid",
         frozen=True,
         protected_namespaces=(),
+        hide_input_in_errors=True,
     )
 
 

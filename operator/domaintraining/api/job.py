@@ -60,8 +60,8 @@ class Resources(ApiModel):
         "json_schema_extra": rules(
             rule(
                 "!has(self.limits) || !has(self.requests) || self.requests.all(key, !(key in self.limits)"
-                " || !isQuantity(string(self.requests[key])) || !isQuantity(string(self.limits[key]))"
-                " || !quantity(string(self.requests[key])).isGreaterThan(quantity(string(self.limits[key]))))",
+                " || !isQuantity(string(self.requests[key])) || !isQuantity(string(self.limits[key])) ||"
+                " !quantity(string(self.requests[key])).isGreaterThan(quantity(string(self.limits[key]))))",
                 "requests must not exceed limits",
             )
         )
@@ -84,9 +84,7 @@ class Toleration(ApiModel):
 
     model_config = {
         "json_schema_extra": rules(
-            rule(
-                "self.operator == 'Equal' || !has(self.value)", "value must be left out with operator Exists"
-            ),
+            rule("self.operator == 'Equal' || !has(self.value)", "leave value out with operator Exists"),
             rule("self.operator == 'Exists' || has(self.key)", "key is required, but with operator Exists"),
             rule(
                 "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",

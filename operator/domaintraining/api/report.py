@@ -5,15 +5,23 @@ baseline is measured) and `result.json` (Prompts, at the end).
 """
 
 import json
-import re
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from domaintraining.api import published
 from domaintraining.api.base import WireModel
+from domaintraining.api.published import (
+    check_depth,
+    check_placeholders,
+    check_request,
+    read_messages,
+    read_object,
+)
 from domaintraining.api.reasons import Reason
+from domaintraining.api.scalars import Count, Message
 from domaintraining.api.spec import TASKS, Task
-from domaintraining.api.status import DatasetStatus, Message, Metrics, Progress
+from domaintraining.api.status import DatasetStatus, Metrics, Progress
 
 REPORT_KEY: Final = "report.json"
 BASELINE_KEY: Final = "baseline.json"
@@ -21,7 +29,7 @@ RESULT_KEY: Final = "result.json"
 MANIFEST_KEY: Final = "manifest.json"
 MAX_PROMPTS_BYTES: Final = 900_000
 """Most bytes of all files of a revision; a ConfigMap holds 1 MiB and a report two revisions."""
-PLACEHOLDER: Final = re.compile(r"\{text\}|\{entities\}")
+PLACEHOLDER: Final = published.PLACEHOLDER
 
 
 class Failure(WireModel):
@@ -36,9 +44,9 @@ class Failure(WireModel):
 class Report(WireModel):
     """What a trainer knows so far."""
 
-    run: Annotated[int, Field(ge=1)]
+    run: Annotated[Count, Field(ge=1)]
     """Number of the run."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Annotated[Count, Field(ge=1)]
     """Number of the attempt."""
     progress: Progress = Progress()
     """Counts."""
@@ -78,13 +86,12 @@ class TaskFiles(WireModel):
 
     @model_validator(mode="after")
     def _one_prompt(self) -> "TaskFiles":
-        """The request holds exactly the messages and schema, and placeholders stand in the last message only."""
-        request = _object(self.request, "request")
-        messages = json.loads(self.messages)
-        if request.get("messages") != messages or request.get("format") != _object(self.schema_, "schema"):
-            raise ValueError("request.json does not hold the messages and the schema that are published")
-        _object(self.dspy, "dspy")
-        _check_placeholders(messages)
+        """All files are the same prompt, and every placeholder is where it is filled."""
+        messages = read_messages(self.messages)
+        schema = read_object(self.schema_, "schema.json")
+        check_request(read_object(self.request, "request.json"), messages, schema)
+        read_object(self.dspy, "dspy.json")
+        check_placeholders(self.prompt, "prompt.txt")
         return self
 
 
@@ -93,12 +100,22 @@ class TaskPrompt(WireModel):
 
     files: TaskFiles
     """Files of the prompt."""
-    run: Annotated[int, Field(ge=0)]
+    run: Count
     """Run that the prompt is from; 0 is the baseline."""
     instruction: Annotated[str, StringConstraints(max_length=MAX_PROMPTS_BYTES)]
     """The instruction, whole."""
     demos: Annotated[int, Field(ge=0, le=64)]
     """Number of demos."""
+
+    @model_validator(mode="after")
+    def _as_published(self) -> "TaskPrompt":
+        """What status will say of the prompt is true of its messages."""
+        messages = read_messages(self.files.messages)
+        if len(messages) != 2 + 2 * self.demos:
+            raise ValueError("the messages hold another number of demos")
+        if not messages[0]["content"].startswith(self.instruction.strip()):
+            raise ValueError("the system message does not begin with the instruction")
+        return self
 
 
 class Prompts(WireModel):
@@ -120,33 +137,24 @@ class Prompts(WireModel):
     @field_validator("manifest")
     @classmethod
     def _bounded(cls, manifest: dict[str, Any]) -> dict[str, Any]:
-        if len(json.dumps(manifest)) > MAX_PROMPTS_BYTES // 2:
+        check_depth(manifest, "the manifest")
+        if len(json.dumps(manifest, allow_nan=False)) > MAX_PROMPTS_BYTES // 2:
             raise ValueError("the manifest is too large")
         return manifest
 
     @model_validator(mode="after")
-    def _some_prompt(self) -> "Prompts":
-        if not any(self.prompt(task) for task in TASKS):
+    def _publishable(self) -> "Prompts":
+        """There is a prompt, each has its task's placeholders, and all fit into one ConfigMap."""
+        prompts = {task: prompt for task in TASKS if (prompt := self.prompt(task))}
+        if not prompts:
             raise ValueError("no prompt in the revision")
+        size = len(json.dumps(self.manifest))
+        for task, prompt in prompts.items():
+            files = prompt.files.files(task)
+            size += sum(len(text.encode()) for text in files.values())
+            last = read_messages(prompt.files.messages)[-1]["content"]
+            if any(("{entities}" in text) != (task == "relations") for text in (last, prompt.files.prompt)):
+                raise ValueError(f"{{entities}} does not stand where the task {task} needs it")
+        if size > MAX_PROMPTS_BYTES:
+            raise ValueError(f"the files have {size} bytes; a revision holds at most {MAX_PROMPTS_BYTES}")
         return self
-
-
-def _object(text: str, what: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"{what}.json is not a JSON object")  # noqa: TRY004 - pydantic takes ValueError
-    return value
-
-
-def _check_placeholders(messages: Any) -> None:
-    if not isinstance(messages, list) or not messages:
-        raise ValueError("messages.json is not a list of messages")
-    for message in messages:
-        if not isinstance(message, dict) or set(message) != {"role", "content"}:
-            raise ValueError("a message has other keys than role and content")
-    contents = [str(message["content"]) for message in messages]
-    if any(PLACEHOLDER.search(content) for content in contents[:-1]):
-        raise ValueError("a placeholder stands in another message than the last")
-    found = PLACEHOLDER.findall(contents[-1])
-    if found.count("{text}") != 1 or found.count("{entities}") > 1:
-        raise ValueError("the last message does not hold {text} once and {entities} at most once")

@@ -5,13 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
+from domaintraining.api.scalars import Count, Difference, Message, Ratio, Short, Time
 
-Short = Annotated[str, StringConstraints(max_length=253)]
-Message = Annotated[str, StringConstraints(max_length=1024)]
-Time = Annotated[str, StringConstraints(max_length=32), Field(json_schema_extra={"format": "date-time"})]
-Count = Annotated[int, Field(ge=0)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
-Difference = Annotated[float, Field(ge=-1, le=1)]
 Verdict = Literal["Improved", "Unclear", "Worse", "NotMeasured"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -88,7 +83,7 @@ class Progress(WireModel):
 
     percent: Annotated[int, Field(ge=0, le=100)] = 0
     """Part done; never falls within a run."""
-    step: Annotated[str, StringConstraints(max_length=63)] = "initializing"
+    step: Short = "initializing"
     """initializing, loading_data, entity_optimization, relation_optimization, prompt_extraction,
     validation or saving."""
     message: Message = ""
@@ -210,7 +205,7 @@ class RunStatus(WireModel):
     """Hash of what started it."""
     job: Short = ""
     """Job of the last attempt."""
-    image: Short = ""
+    image: Annotated[str, StringConstraints(max_length=512)] = ""
     """Image of the trainer."""
     start_time: Time | None = None
     """When the first Job was made."""
@@ -244,6 +239,8 @@ class Summary(WireModel):
     """F1 of relations, baseline first."""
     progress: Short = ""
     """Percentage of the run."""
+    domain: Short = ""
+    """Domain trained for."""
 
 
 class DomainTrainingStatus(WireModel):
