@@ -19,7 +19,7 @@ FOR_EVER: Final = -1
 """Ollama takes keep_alive as a duration with its unit, or as this number."""
 
 
-def request_body(
+def request_body(  # noqa: PLR0913 - each is one field of the body
     model: str,
     messages: list[dict[str, str]],
     schema: dict[str, Any] | None,

@@ -1,0 +1,119 @@
+"""What a reply of /api/chat says: an answer, a failure that may pass, or one that will not. Pure.
+
+Error bodies as Ollama writes them: https://github.com/ollama/ollama/blob/main/docs/api/errors.mdx
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from domaintraining.api.reasons import Reason
+from domaintraining.errors import DomainTrainingError
+
+CUT: Final = "cut"
+"""done_reason of an answer that the server broke off; `length` is that of one cut by num_predict."""
+TOO_LONG: Final = re.compile(
+    r"context (size|length|window)|too (long|many tokens)|exceeds? .*context|input length", re.IGNORECASE
+)
+NOT_A_SCHEMA: Final = re.compile(r"invalid JSON schema", re.IGNORECASE)
+FINAL_STATUSES: Final = (400, 413, 422)
+QUOTED_LENGTH: Final = 200
+TELLING_LENGTH: Final = 16
+"""So many characters of a prompt in the server's words are no accident."""
+WITHHELD: Final = "(the server's words quote the prompt and are left out)"
+
+
+class ChatAnswer(NamedTuple):
+    """One answer of the model. What it holds is untrusted."""
+
+    content: str
+    """What the model wrote, without its thinking."""
+    done_reason: str
+    """`stop`, `length` (cut by num_predict) or `cut` (broken off by the server)."""
+    prompt_tokens: int
+    answer_tokens: int
+    model: str
+    """Model as the server names it."""
+
+
+class CallFailed(Exception):  # noqa: N818 - a failure that may pass, caught where it is tried again
+    """A call without an answer; tried again."""
+
+    def __init__(self, what: str, retry_after: float = 0.0) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """A body as it goes over the wire. Raises UnicodeEncodeError for text that is not valid Unicode."""
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def no_quote(body: Mapping[str, Any]) -> Callable[[str], str]:
+    """A filter for the server's words: one short line, or nothing of it where it quotes the prompt."""
+    prompt = "\n".join(str(message.get("content")) for message in body.get("messages", ()))
+
+    def quotable(words: str) -> str:
+        line = " ".join(words.split())[:QUOTED_LENGTH]
+        starts = range(max(1, len(line) - TELLING_LENGTH + 1))
+        quotes = any(line[start : start + TELLING_LENGTH] in prompt for start in starts)
+        return WITHHELD if line and quotes else line
+
+    return quotable
+
+
+def read_reply(
+    status: int, reply: bytes, quotable: Callable[[str], str], retry_after: float = 0.0
+) -> ChatAnswer:
+    """The answer in a reply.
+
+    Raises:
+        CallFailed: no answer, but it may come: 404 (the model is being loaded or removed), 429, 5xx,
+            a redirect, a refusal by a proxy, a reply that is not Ollama's.
+        DomainTrainingError: a refusal that stays: the prompt is too long (PromptTooLong) or the model
+            or server cannot do what is asked (ModelUnsuitable).
+    """
+    values = _object(reply)
+    words = values.get("error")
+    if status == 200 and not words:
+        return _answer(values)
+    said = quotable(words) if isinstance(words, str) else ""
+    _refuse_for_good(status, words if isinstance(words, str) else "", said)
+    raise CallFailed(f"HTTP {status}{': ' if said else ''}{said}", retry_after)
+
+
+def _refuse_for_good(status: int, words: str, said: str) -> None:
+    if status == 413 or (status in {*FINAL_STATUSES, 500} and TOO_LONG.search(words)):
+        raise DomainTrainingError(Reason.PROMPT_TOO_LONG, f"the model server refuses a prompt: {said}")
+    if status in FINAL_STATUSES or NOT_A_SCHEMA.search(words):
+        message = f"the model server refuses the call with HTTP {status}: {said}"
+        raise DomainTrainingError(Reason.MODEL_UNSUITABLE, message)
+
+
+def _object(reply: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(reply)
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _answer(values: Mapping[str, Any]) -> ChatAnswer:
+    message = values.get("message")
+    content = message.get("content") if isinstance(message, Mapping) else None
+    done = values.get("done")
+    if not isinstance(content, str) or not isinstance(done, bool):
+        raise CallFailed("HTTP 200 with a reply that is not one of /api/chat")
+    reason = values.get("done_reason")
+    return ChatAnswer(
+        content=content,
+        done_reason=(str(reason)[:32] if reason else "stop") if done else CUT,
+        prompt_tokens=_count(values.get("prompt_eval_count")),
+        answer_tokens=_count(values.get("eval_count")),
+        model=str(values.get("model"))[:200],
+    )
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value <= 1_000_000_000 else 0
