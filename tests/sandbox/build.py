@@ -58,7 +58,7 @@ def read_sources(folder: Path) -> dict[str, bytes]:
 
 
 def sources_digest(sources: Mapping[str, bytes], machine: str) -> str:
-    """Sixteen hex digits that change with each name or byte of the sources, the machine type and the flags."""
+    """Sixteen hex digits that change with each name and byte of the sources, machine type and flags."""
     digest = hashlib.sha256()
     for part in (machine, " ".join(link_flags("v0.0.0")), *sorted(sources)):
         digest.update(part.encode() + b"\0")
