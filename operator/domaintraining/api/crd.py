@@ -45,14 +45,14 @@ KEPT: Final = (
 )
 """Keys of a node in the order they are written; another one is an error, so that none is lost unseen."""
 
-ROOT_RULES: Final = (
+NAME_RULES: Final = (
     rule(
         f"self.metadata.name.size() <= {MAX_NAME}",
-        f"metadata.name must be at most {MAX_NAME} characters: names of objects are made from it",
+        f"must be at most {MAX_NAME} characters: names of objects are made from it",
     ),
     rule(
         "has(self.spec.domain) || self.metadata.name.matches('^[a-z][a-z0-9-]*$')",
-        "metadata.name gives no valid domain (it must begin with a letter and hold no dot): set spec.domain",
+        "gives no valid domain (for that it begins with a letter and holds no dot): set spec.domain",
     ),
 )
 
@@ -156,12 +156,12 @@ def _root() -> Schema:
     return {
         "description": "A DomainTraining trains the extraction prompts of one domain on labelled samples.",
         "type": "object",
-        "x-kubernetes-validations": list(ROOT_RULES),
+        "x-kubernetes-validations": [entry | {"fieldPath": ".metadata.name"} for entry in NAME_RULES],
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": structural(DomainTrainingSpec, defaults=True),
             "status": {"default": {"observedGeneration": -1}} | status,
         },

@@ -11,6 +11,7 @@ from domaintraining.api.rules import (
     ObjectName,
     checked,
     matching_keys,
+    matching_values,
     rule,
     rules,
 )
@@ -31,7 +32,8 @@ ResourceMap = Annotated[
     Field(max_length=16),
     checked(
         rule(
-            "self.all(key, key in ['cpu', 'memory', 'ephemeral-storage'] || key.contains('/'))",
+            "self.all(key, key in ['cpu', 'memory', 'ephemeral-storage']"
+            f" || (key.contains('/') && key.matches(r'{LABEL_KEY}')))",
             "keys are cpu, memory, ephemeral-storage, or extended resources such as nvidia.com/gpu",
         ),
         rule(
@@ -46,6 +48,9 @@ KEY_WORDS: Final = (
 LABEL_KEYS: Final = matching_keys(LABEL_KEY, KEY_WORDS)
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=LABEL_VALUE)]
 LabelMap = Annotated[dict[str, LabelValue], Field(max_length=16)]
+LABEL_VALUES: Final = matching_values(
+    LABEL_VALUE, "values must be letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+)
 
 
 class Resources(ApiModel):
@@ -106,13 +111,13 @@ class Job(ApiModel):
 
     resources: Resources = Resources()
     """Resources of the container."""
-    node_selector: Annotated[LabelMap, checked(LABEL_KEYS)] = {}
+    node_selector: Annotated[LabelMap, checked(LABEL_KEYS, LABEL_VALUES)] = {}
     """Labels of the node; node pools as the operator's list allows."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
     """Taints that the pod tolerates."""
     priority_class_name: ObjectName | None = None
     """Priority class of the pod; as the operator's list allows."""
-    pod_labels: Annotated[LabelMap, checked(LABEL_KEYS, NOT_OURS)] = {}
+    pod_labels: Annotated[LabelMap, checked(LABEL_KEYS, LABEL_VALUES, NOT_OURS)] = {}
     """Further labels of the pod."""
     pod_annotations: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=1024)]],

@@ -49,6 +49,11 @@ def matching_keys(pattern: str, words: str) -> dict[str, str]:
     return rule(f"self.all(key, key.matches(r'{pattern}'))", words)
 
 
+def matching_values(pattern: str, words: str) -> dict[str, str]:
+    """The same for the values of a map."""
+    return rule(f"self.all(key, self[key].matches(r'{pattern}'))", words)
+
+
 ObjectName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253, pattern=OBJECT_NAME),
