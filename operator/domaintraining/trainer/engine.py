@@ -17,8 +17,7 @@ and never gets here. An answer that was cut, by num_predict or by the server, ha
 What goes wrong here ends the run: DSPy would take an exception for a score of 0.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import dspy
 from dspy.lm15 import Config, Message, Request, Response, Usage
@@ -26,8 +25,10 @@ from dspy.lm15 import Config, Message, Request, Response, Usage
 from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import ModelOptions
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.server import ChatAnswer, ModelServer, raise_given_up
+from domaintraining.trainer.server import ChatAnswer, GiveUp, ModelServer, raise_given_up
 from domaintraining.trainer.wire import request_body
+
+__all__ = ["GiveUp", "OllamaEngine", "proposal_lm", "task_lm"]
 
 PROPOSAL_TEMPERATURE: Final = 1.0
 ROLES: Final = {"user": "user", "assistant": "assistant", "developer": "system"}
@@ -58,7 +59,7 @@ class OllamaEngine:
         seed: int,
         *,
         digest: str = "",
-        give_up: Callable[[DomainTrainingError], NoReturn] = raise_given_up,
+        give_up: GiveUp = raise_given_up,
     ) -> None:
         self._server = server
         self._model = model

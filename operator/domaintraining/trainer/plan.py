@@ -44,6 +44,11 @@ class SearchPlan:
     """Calls that describe data and program and propose instructions: at most, while all are readable."""
 
     @property
+    def evaluations(self) -> int:
+        """Evaluations of a program: that of the start, the trials, and the full ones in between."""
+        return self.trials + self.full_evaluations
+
+    @property
     def evaluation_calls(self) -> int:
         """Task calls that score: exactly."""
         return self.trials * self.minibatch + self.full_evaluations * self.validation
@@ -56,6 +61,8 @@ class SearchPlan:
 
 def search_plan(auto: Auto, trainset: int, valset: int, optimizer: Optimizer) -> SearchPlan:
     """The plan of MIPROv2 for a program with one predictor.
+
+    Where no demo may stand in the prompt, the proposer is not shown any sample either.
 
     Args:
         auto: mode of the search.
@@ -78,7 +85,7 @@ def search_plan(auto: Auto, trainset: int, valset: int, optimizer: Optimizer) ->
         minibatch=min(optimizer.minibatch_size, validation) if batched else validation,
         full_evaluations=1 + (_full_evaluations(trials) if batched else 0),
         bootstrap_calls=_bootstrap_calls(sets, trainset, optimizer, zero_shot=zero_shot),
-        proposal_calls=_summary_calls(trainset) + CALLS_PER_PROPOSAL * instructions,
+        proposal_calls=(0 if zero_shot else _summary_calls(trainset)) + CALLS_PER_PROPOSAL * instructions,
     )
 
 

@@ -40,6 +40,7 @@ class SearchCounts:
     issued: Mapping[Phase, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))
     """Calls that MIPROv2 made, those that DSPy's cache answered among them."""
     trials: int = 0
+    """Evaluations that ended, that of the start among them."""
     best: float | None = None
     """Best mean F1 over all validation samples."""
     ended: bool = False
@@ -64,7 +65,7 @@ class SearchCounts:
             return "done"
         phase = PHASES[self._current]
         if phase == "evaluation":
-            return f"trial {min(self.trials + 1, self.plan.trials)} of {self.plan.trials}"
+            return f"trial {min(self.trials + 1, self.plan.evaluations)} of {self.plan.evaluations}"
         doing = "collecting demos" if phase == "bootstrap" else "proposing instructions"
         return f"{doing}, {self.issued[phase]} of about {self._planned(phase)} calls"
 
@@ -204,16 +205,10 @@ class Tally:
             self._change(task, issued={**issued, phase: issued[phase] + 1})
             self._counts = replace(self._counts, first_call=self._first_call())
 
-    def trial_done(self, task: Task, f1: float, *, full: bool = True) -> None:
-        """A trial was scored; its F1 counts for the best where it is over all validation samples."""
+    def trial(self, task: Task, number: int, best: float | None) -> None:
+        """An evaluation ended: its number from 1 (that of the start), and the best F1 over all samples."""
         with self._lock:
-            self._change(task, trials=self._counts.searches[task].trials + 1)
-            self._score(task, f1, full=full)
-
-    def scored(self, task: Task, f1: float) -> None:
-        """An evaluation of all validation samples beside the trials was done."""
-        with self._lock:
-            self._score(task, f1, full=True)
+            self._change(task, trials=number, best=best)
 
     def search_done(self, task: Task) -> None:
         """The search for a task ended, with however many calls."""
@@ -241,11 +236,6 @@ class Tally:
         search = replace(self._counts.searches[task], **changes)  # type: ignore[arg-type]
         self._counts = replace(self._counts, searches={**self._counts.searches, task: search})
 
-    def _score(self, task: Task, f1: float, *, full: bool) -> None:
-        best = self._counts.searches[task].best
-        if full and (best is None or f1 > best):
-            self._change(task, best=f1)
-
     def _first_call(self) -> datetime:
         return self._counts.first_call or self._now()
 
@@ -268,7 +258,7 @@ def _task_progress(search: SearchCounts | None) -> TaskProgress | None:
     if search is None:
         return None
     best = None if search.best is None else round(search.best, 3)
-    return TaskProgress(trial=search.trials, total_trials=search.plan.trials, best_validation_f1=best)
+    return TaskProgress(trial=search.trials, total_trials=search.plan.evaluations, best_validation_f1=best)
 
 
 def _estimate(counts: Counts, now: datetime) -> str | None:

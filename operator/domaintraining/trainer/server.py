@@ -26,6 +26,7 @@ from domaintraining.trainer.reply import CUT, CallFailed, ChatAnswer, encode, no
 __all__ = [
     "Calls",
     "ChatAnswer",
+    "GiveUp",
     "GivenUp",
     "ModelServer",
     "OllamaServer",
@@ -51,6 +52,10 @@ KEEP_ALIVE: Final = [
         if hasattr(socket, name)
     ),
 ]
+
+
+GiveUp = Callable[[DomainTrainingError], NoReturn]
+"""Ends the run with an error; never returns."""
 
 
 class ModelServer(Protocol):
@@ -120,7 +125,7 @@ class OllamaServer:
         on_wait: Callable[[str], None] = lambda _: None,
         on_recovered: Callable[[], None] = lambda: None,
         on_answer: Callable[[ChatAnswer], None] = lambda _: None,
-        give_up: Callable[[DomainTrainingError], NoReturn] = raise_given_up,
+        give_up: GiveUp = raise_given_up,
         read_seconds: float = READ_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,

@@ -116,6 +116,8 @@ def mipro_calls(trainset: int, valset: int, optimizer: Optimizer) -> Counter[str
             trainset=samples[:trainset],
             valset=samples[trainset:],
             minibatch_size=min(optimizer.minibatch_size, valset),
+            data_aware_proposer=demos > 0,
+            fewshot_aware_proposer=demos > 0,
         )
     return counting.calls
 
@@ -188,7 +190,7 @@ def test_a_single_search_has_the_whole_span() -> None:
     progress = counted.progress()
     assert PLAN.calls == 254
     assert (progress.percent, progress.step) == (10 + 70 * 127 // 254, "relation_optimization")
-    assert progress.message == "relations: trial 1 of 10"
+    assert progress.message == "relations: trial 1 of 11"
 
 
 def test_a_phase_that_needed_fewer_calls_corrects_the_plan() -> None:
@@ -252,15 +254,13 @@ def test_calls_answered_by_the_cache_are_issued_but_no_model_calls() -> None:
     assert progress.planned_model_calls == 12 + PLAN.evaluation_calls - 30
 
 
-def test_only_full_evaluations_count_for_the_best() -> None:
+def test_trials_are_shown_with_the_best_so_far() -> None:
     counted = tally()
     counted.plan("entities", PLAN)
-    counted.scored("entities", 0.41239)
-    counted.trial_done("entities", 0.9, full=False)
-    counted.trial_done("entities", 0.2)
+    counted.trial("entities", 1, 0.41239)
     best = counted.progress().entities
     assert best is not None
-    assert (best.trial, best.total_trials, best.best_validation_f1) == (2, 10, 0.412)
+    assert (best.trial, best.total_trials, best.best_validation_f1) == (1, 11, 0.412)
     assert counted.progress().relations is None
 
 
