@@ -34,7 +34,7 @@ def dump(value: Any) -> str:
 def task_files(program: Extraction, run: Run) -> TaskFiles:
     """The files of a program's prompt, as they are published and scored."""
     form: Form = program.adapter.form
-    _, messages, _ = program_prompt(program)
+    _, messages = program_prompt(program)
     schema = form_schema(form)
     request = request_body(run.model.name, messages, schema, run.options, seed=run.optimizer.seed)
     return TaskFiles(
@@ -48,7 +48,8 @@ def task_files(program: Extraction, run: Run) -> TaskFiles:
 
 def task_prompt(program: Extraction, run: Run, number: int) -> TaskPrompt:
     """A program's prompt with what status and manifest say about it; `number` is the run it is from."""
-    instruction, _, demos = program_prompt(program)
+    instruction, messages = program_prompt(program)
+    demos = len(messages) // 2 - 1
     return TaskPrompt(files=task_files(program, run), run=number, instruction=instruction, demos=demos)
 
 

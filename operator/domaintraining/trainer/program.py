@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import dspy
 from dspy.lm15 import Config, Request
-from dspy.lm15 import Message as RequestMessage
+from dspy.lm15 import Message as Turn
 
 from domaintraining.api.sample import Sample
 from domaintraining.api.spec import Task
@@ -25,6 +25,7 @@ from domaintraining.trainer.prompt import (
     filled_messages,
     form_schema,
     holds_placeholder,
+    instruction_text,
     template_messages,
 )
 from domaintraining.trainer.singleflight import SingleFlight
@@ -82,7 +83,7 @@ class PromptAdapter(dspy.Adapter):  # type: ignore[misc]
         """Ask a model about one text; gives one answer."""
         messages = self.format(signature, demos, inputs)
         options = {**lm.kwargs, **lm_kwargs}
-        request = _request(lm.model, messages, form_schema(self.form), options)
+        request = _request(lm.model, messages, form_schema(self.form), options.get("temperature"))
         with self._flights.alone(_digest(messages)):
             response = lm(request, rollout_id=options.get("rollout_id"))
         return [self._answer(response.text or "", response.finish_reason)]
@@ -91,22 +92,29 @@ class PromptAdapter(dspy.Adapter):  # type: ignore[misc]
         self, signature: type[dspy.Signature], demos: Sequence[Any], inputs: Mapping[str, Any]
     ) -> list[Message]:
         """The messages about one text; inputs are `text` and, for relations, `entities`."""
-        template = template_messages(self.form, self.wording(signature), [self._demo(one) for one in demos])
-        return filled_messages(template, inputs["text"], entity_lines(inputs.get("entities", [])))
+        lines = entity_lines(inputs.get("entities", []))
+        return filled_messages(self.template(signature, demos), inputs["text"], lines)
+
+    def template(self, signature: type[dspy.Signature], demos: Sequence[Any]) -> list[Message]:
+        """The messages of a program's state, with placeholders in the last one."""
+        return template_messages(self.form, self.wording(signature), [self._demo(demo) for demo in demos])
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:  # noqa: ARG002
         """The fields of a whole answer; never raises."""
         return self._answer(completion, "stop")
 
     def wording(self, signature: type[dspy.Signature]) -> str:
-        """The instruction of a signature; the baseline's to the letter, which DSPy would have indented anew."""
+        """The instruction of a signature; the baseline's to the letter, where DSPy changes its indents."""
         instruction: str = signature.instructions
         return self.form.instruction if instruction == cleandoc(self.form.instruction) else instruction
 
-    def _answer(self, content: str, finish_reason: str) -> dict[str, Any]:
-        answer = read_answer(content, finish_reason, self.form.task, self.form.types)
-        fields: dict[str, Any] = {"reasoning": answer.reasoning} if self.form.chain_of_thought else {}
-        return {**fields, self.form.task: answer.items if answer.readable else None}
+    def _answer(self, content: str, done_reason: str) -> dict[str, Any]:
+        form = self.form
+        answer = read_answer(
+            content, done_reason, form.task, form.types, chain_of_thought=form.chain_of_thought
+        )
+        fields: dict[str, Any] = {"reasoning": answer.reasoning} if form.chain_of_thought else {}
+        return {**fields, form.task: answer.items if answer.readable else None}
 
     def _demo(self, demo: Any) -> Demo:
         items = demo[self.form.task]
@@ -148,9 +156,7 @@ def task_signature(form: Form) -> type[dspy.Signature]:
 
 def examples(samples: Sequence[Sample], task: Task) -> list[dspy.Example]:
     """Labelled samples as DSPy examples; all of them must be labelled for the task."""
-    return [
-        dspy.Example(**_labels(sample, task)).with_inputs(*INPUTS[task]) for sample in samples
-    ]
+    return [dspy.Example(**_labels(sample, task)).with_inputs(*INPUTS[task]) for sample in samples]
 
 
 def demonstrable(sample: Sample) -> bool:
@@ -161,13 +167,12 @@ def demonstrable(sample: Sample) -> bool:
     return not any(holds_placeholder(text) for text in (sample.text, *names, *ends))
 
 
-def program_prompt(program: Extraction) -> tuple[str, list[Message], int]:
-    """Instruction, messages with placeholders, and number of demos of a program."""
+def program_prompt(program: Extraction) -> tuple[str, list[Message]]:
+    """Instruction and messages with placeholders of a program, as its calls have them."""
     (predictor,) = program.predictors()
     adapter: PromptAdapter = program.adapter
-    instruction = adapter.wording(predictor.signature)
-    demos = [adapter._demo(demo) for demo in predictor.demos]  # noqa: SLF001
-    return instruction, template_messages(adapter.form, instruction, demos), len(demos)
+    wording = adapter.wording(predictor.signature)
+    return instruction_text(wording), adapter.template(predictor.signature, predictor.demos)
 
 
 def _labels(sample: Sample, task: Task) -> dict[str, Any]:
@@ -182,21 +187,16 @@ def _items(items: Sequence[Any] | None, *keys: str) -> list[dict[str, str]]:
 
 
 def _request(
-    model: str, messages: Sequence[Message], schema: dict[str, Any], options: Mapping[str, Any]
+    model: str, messages: Sequence[Message], schema: dict[str, Any], temperature: float | None
 ) -> Request:
     system, *talk = messages
-    turns = [
-        RequestMessage.user(message["content"])
-        if message["role"] == "user"
-        else RequestMessage.assistant(message["content"])
-        for message in talk
-    ]
-    config = Config(
-        temperature=options.get("temperature"),
-        max_tokens=options.get("max_tokens"),
-        response_format={"type": "json_schema", "name": "answer", "schema": schema},
+    answer = {"type": "json_schema", "name": "answer", "schema": schema}
+    return Request(
+        model=model,
+        system=system["content"],
+        messages=tuple(getattr(Turn, message["role"])(message["content"]) for message in talk),
+        config=Config(temperature=temperature, response_format=answer),
     )
-    return Request(model=model, messages=tuple(turns), system=system["content"], config=config)
 
 
 def _digest(messages: Sequence[Message]) -> str:

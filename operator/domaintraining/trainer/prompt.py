@@ -30,9 +30,10 @@ _TEMPLATES: Final[dict[Task, str]] = {
     "relations": "Text:\n{text}\n\nEntities:\n{entities}",
 }
 _ANSWER_LINES: Final[dict[Task, str]] = {
-    "entities": '- "entities": a list of {"name": …, "type": …}; "name" is copied from the text to the letter',
-    "relations": '- "relations": a list of {"source": …, "type": …, "target": …}; "source" and "target" are '
-    "names of the given entities",
+    "entities": '- "entities": a list of {"name": …, "type": …}; '
+    '"name" is copied from the text to the letter',
+    "relations": '- "relations": a list of {"source": …, "type": …, "target": …}; '
+    '"source" and "target" are names of the given entities',
 }
 _REASONING_LINE: Final = '- "reasoning": your thoughts, step by step, in few words'
 
@@ -90,7 +91,10 @@ def item_keys(task: Task) -> tuple[str, ...]:
 
 
 def system_content(
-    instruction: str, task: Task, types: Sequence[TypeDefinition], chain_of_thought: bool  # noqa: FBT001
+    instruction: str,
+    task: Task,
+    types: Sequence[TypeDefinition],
+    chain_of_thought: bool,  # noqa: FBT001
 ) -> str:
     """The system message: instruction, keys of the answer in their order, closed list of types."""
     lines = [
@@ -133,7 +137,9 @@ def assistant_content(task: Task, items: Sequence[Mapping[str, Any]], reasoning:
 
 
 def answer_schema(
-    task: Task, types: Sequence[TypeDefinition], chain_of_thought: bool  # noqa: FBT001
+    task: Task,
+    types: Sequence[TypeDefinition],
+    chain_of_thought: bool,  # noqa: FBT001
 ) -> dict[str, Any]:
     """JSON schema of the answer, for `format` of /api/chat; `reasoning` stands first where there is any."""
     properties: dict[str, Any] = {key: {"type": "string"} for key in item_keys(task)}

@@ -1,0 +1,28 @@
+"""The roles of the package, each imported only when it is asked for: `python -m domaintraining ROLE …`."""
+
+import sys
+from importlib import import_module
+from typing import Final
+
+ROLES: Final = {
+    "controller": ("domaintraining.controller.main", "watches DomainTrainings and runs trainers"),
+    "trainer": ("domaintraining.trainer.main", "trains the prompts of one run"),
+    "crd": ("domaintraining.api.crd", "writes the CustomResourceDefinition"),
+    "docs": ("domaintraining.api.docs", "writes the reference from the models"),
+}
+USAGE: Final = 2
+
+
+def main(argv: list[str]) -> int:
+    """Run a role with its own arguments; gives the exit code, 2 for an unknown role."""
+    if not argv or argv[0] not in ROLES:
+        roles = "\n".join(f"  {role:<11} {what}" for role, (_, what) in ROLES.items())
+        print(f"usage: python -m domaintraining ROLE [ARGUMENT…]\n{roles}", file=sys.stderr)
+        return USAGE
+    module, _ = ROLES[argv[0]]
+    code: int = import_module(module).main(argv[1:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
