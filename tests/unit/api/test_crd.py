@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from domaintraining.api.crd import crd, crd_text, main, structural
 from domaintraining.api.spec import DomainTrainingSpec
+from tests.unit.api.specs import SMALLEST, defaults_written_out
 
 COMMITTED = Path(__file__).parents[3] / "crds" / "domaintrainings.yaml"
 OF_THE_SYSTEM = {"apiVersion", "kind", "metadata"}
@@ -112,8 +113,9 @@ def test_status_has_no_defaults_below() -> None:
 
 
 def test_columns_read_fields_that_exist() -> None:
-    for column in crd()["spec"]["versions"][0]["additionalPrinterColumns"]:
-        node = root()
+    version = crd()["spec"]["versions"][0]
+    for column in version["additionalPrinterColumns"]:
+        node = version["schema"]["openAPIV3Schema"]
         if column["jsonPath"].startswith((".metadata", ".status.conditions[?")):
             continue
         for field in column["jsonPath"].split(".")[1:]:
@@ -205,18 +207,6 @@ def test_what_has_no_structural_form_is_an_error(model: type[BaseModel]) -> None
 
 def test_defaults_of_the_schema_are_those_of_the_models() -> None:
     """What the API server fills in is what the controller would take for granted."""
-    smallest = {"dataset": {"configMap": {"name": "tech-docs", "key": "samples.jsonl"}}}
-    filled = with_defaults(smallest, root()["properties"]["spec"])
+    filled = defaults_written_out(SMALLEST, root()["properties"]["spec"])
     assert filled["metric"] == {"matching": "normalized"}
-    assert DomainTrainingSpec.model_validate(filled) == DomainTrainingSpec.model_validate(smallest)
-
-
-def with_defaults(value: Any, schema: Schema) -> Any:
-    """What the API server makes of a value: absent fields with a default are filled in, at every level."""
-    if isinstance(value, list):
-        return [with_defaults(item, schema["items"]) for item in value]
-    if not isinstance(value, dict) or "properties" not in schema:
-        return value
-    fields = schema["properties"]
-    absent = {name: field["default"] for name, field in fields.items() if "default" in field}
-    return {name: with_defaults(field, fields[name]) for name, field in (absent | value).items()}
+    assert DomainTrainingSpec.model_validate(filled) == DomainTrainingSpec.model_validate(SMALLEST)
