@@ -10,7 +10,10 @@ from domaintraining.api.hashing import HASH_LENGTH, run_hash, what_starts_a_run
 from domaintraining.api.spec import DomainTrainingSpec
 from tests.unit.api.specs import SMALLEST, defaults_written_out, merged
 
-SAMPLES = [{"text": "Loki stores logs.", "entities": [{"name": "Loki", "type": "Software"}]}, {"text": "No."}]
+SAMPLES: list[dict[str, Any]] = [
+    {"text": "Loki stores logs.", "entities": [{"name": "Loki", "type": "Software"}]},
+    {"text": "No."},
+]
 
 GOLDEN: dict[str, dict[str, Any]] = {
     "smallest": {

@@ -1,0 +1,109 @@
+"""A status with every field, for tests."""
+
+from domaintraining.api.status import (
+    Condition,
+    DatasetStatus,
+    DomainTrainingStatus,
+    HistoryEntry,
+    Improvement,
+    Interval,
+    Metrics,
+    ModelStatus,
+    Progress,
+    PromptConfig,
+    RunStatus,
+    Scores,
+    Summary,
+    TaskMetrics,
+    TaskProgress,
+    TaskPromptStatus,
+)
+
+NOW = "2026-11-23T10:00:00Z"
+
+
+def full_metrics() -> TaskMetrics:
+    """Numbers of one task, all of them measured."""
+    return TaskMetrics(
+        f1=0.831,
+        precision=0.84,
+        recall=0.822,
+        confidence_interval=Interval(low=0.78, high=0.875),
+        baseline=Scores(f1=0.712, precision=0.7, recall=0.724),
+        improvement=Improvement(value=0.119, low=0.061, high=0.18, over="Baseline"),
+        verdict="Improved",
+        documents_needed=12,
+        documents=40,
+        validation_f1=0.9,
+    )
+
+
+def full_status() -> DomainTrainingStatus:
+    """A status in which no field is absent."""
+    task = TaskProgress(trial=10, total_trials=10, best_validation_f1=0.9)
+    prompt = TaskPromptStatus(instruction="Extract the entities.\nAll of them.", demos=5)
+    scores = full_metrics()
+    return DomainTrainingStatus(
+        observed_generation=4,
+        conditions=[
+            Condition(
+                type=kind,
+                status="True",
+                reason="Promoted",
+                message="Revision 3 is served.",
+                observed_generation=4,
+                last_transition_time=NOW,
+            )
+            for kind in ("Available", "Ready", "Trained")
+        ],
+        auto="light",
+        model=ModelStatus(
+            name="qwen3:32b", digest="sha256:1", endpoint="http://ollama.ollama:11434", source="spec"
+        ),
+        dataset=DatasetStatus(
+            samples=80,
+            train=20,
+            validation=40,
+            test=20,
+            digest="sha256:2",
+            entity_types=4,
+            relation_types=3,
+            skipped=1,
+            warnings=["lines 3 and 9 have the same text and other labels"],
+        ),
+        progress=Progress(
+            percent=100,
+            step="saving",
+            message="done",
+            entities=task,
+            relations=task,
+            model_calls=1234,
+            planned_model_calls=1300,
+            estimated_completion_time=NOW,
+            last_updated_time=NOW,
+        ),
+        metrics=Metrics(entities=scores, relations=scores, end_to_end=scores),
+        prompt_config=PromptConfig(
+            config_map="columns-prompt", revision=3, digest="sha256:3", entities=prompt, relations=prompt
+        ),
+        run=RunStatus(
+            number=3,
+            hash="4e3c0f6dc2ce3a824bf8b7449801f719",
+            job="columns-r3-a1",
+            image="domaintraining:0.1.0",
+            start_time=NOW,
+            completion_time=NOW,
+            attempts=1,
+        ),
+        history=[
+            HistoryEntry(
+                number=3,
+                completion_time=NOW,
+                entities="0.712→0.831",
+                relations="0.500→0.625",
+                reason="Promoted",
+            )
+        ],
+        last_handled_retrain_time=NOW,
+        summary=Summary(entities="0.712→0.831", relations="0.500→0.625", progress="100%", domain="tech_docs"),
+    )
