@@ -19,6 +19,7 @@ from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
+from domaintraining.trainer.log import about
 from domaintraining.trainer.metrics import Matching, document_f1, entity_items, relation_items
 from domaintraining.trainer.plan import FULL_EVERY, SearchPlan, search_plan
 from domaintraining.trainer.program import Extraction, PromptAdapter
@@ -113,7 +114,7 @@ def _search(search: Search, run: Run, engine: OllamaEngine, tally: Tally, give_u
     watch = Watch(search.form.task, search.plan(run), tally, give_up)
     adapter = PromptAdapter(search.form, on_error=watch.error)
     metric = sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
-    with dspy.context(callbacks=[watch]):
+    with about(search.form.task), dspy.context(callbacks=[watch]):
         try:
             best = _compile(search, run, engine, Extraction(search.form, adapter), watch.guarded(metric))
         except AdapterParseError as error:
