@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -15,6 +14,8 @@ from tests.sandbox import proc
 from tests.sandbox.errors import SandboxError
 
 TAIL_BYTES = 4000
+# The shell ends at once, so that the program is nobody's child: it outlives us and leaves no zombie.
+DETACH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
 
 
 class Daemon:
@@ -24,29 +25,25 @@ class Daemon:
         self.name = name
         self.log = state / "logs" / f"{name}.log"
         self._record = state / "pids" / f"{name}.json"
-        self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str], folder: Path) -> None:
         """Starts the program in a session of its own, its output appended to the log."""
         for file in (self.log, self._record):
             file.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        if process := proc.look_up(self._child.pid):
-            self._record.write_text(json.dumps(process.record()), encoding="utf-8")
+        pid = subprocess.run(
+            ["/bin/sh", "-c", DETACH, "sh", str(self.log), *command],
+            cwd=folder,
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            check=True,
+        ).stdout
+        process = proc.look_up(int(pid))
+        record = process.record() if process else {"pid": int(pid), "started": 0}
+        self._record.write_text(json.dumps(record), encoding="utf-8")
 
     def running(self) -> proc.Process | None:
         """The program's process, None when it has ended or was never started."""
-        if self._child:
-            self._child.poll()  # else it would stay a zombie of this process
         try:
             return proc.find(json.loads(self._record.read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -65,9 +62,6 @@ class Daemon:
             if not self._ends_within(patience):
                 proc.send(process, signal.SIGKILL)
                 self._ends_within(patience)
-        if self._child:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(timeout=0.1)
         self._record.unlink(missing_ok=True)
 
     def tail(self) -> str:

@@ -69,7 +69,7 @@ class Container:
 
     async def live(self, pod: Json, policy: str) -> None:
         """Runs the container until it has ended for good or `end` was called."""
-        delay = 0.0
+        delay = self._around.backoff if self.view.restarts else 0.0
         if self.program.record:
             self._take_over()
             await self._run_out()
@@ -95,6 +95,7 @@ class Container:
         """Goes on from what an earlier node program has started and told; `status` may be empty."""
         self.view.restarts = status.get("restartCount", 0)
         self.view.container_id = status.get("containerID", "")
+        self.view.passes_probe |= status.get("ready", False)
         ended = (status.get("state") or {}).get("terminated")
         before = (status.get("lastState") or {}).get("terminated")
         self.view.last = _terminated(before) if before else None
@@ -171,7 +172,6 @@ class Container:
         assert self.program.record
         self.view.state = Running(self.program.record.started_at)
         self.view.restarts = self.program.record.restarts
-        self.view.passes_probe = "readinessProbe" not in self.spec
 
     async def _run_out(self) -> None:
         probing = asyncio.create_task(self._probes.watch())
@@ -207,6 +207,8 @@ class Container:
         return False
 
     def _wait_for(self, reason: str, message: str) -> None:
+        if isinstance(self.view.state, Terminated):
+            self.view.last = self.view.state
         if not isinstance(self.view.state, Waiting) or self.view.state.reason != reason:
             self.view.state = Waiting(reason, message)
             self._changed(("Warning", "Failed", f"Error: {reason}: {message}"))

@@ -50,7 +50,7 @@ class Probes:
     async def _watch(self, kind: str, session: aiohttp.ClientSession) -> None:
         probe = self._container[kind]
         needed = {True: probe.get("successThreshold", 1), False: probe.get("failureThreshold", 3)}
-        passes: bool | None = None if kind != "readinessProbe" else False
+        passes: bool | None = None
         streak, last = 0, None
         await asyncio.sleep(probe.get("initialDelaySeconds", 0))
         while True:
