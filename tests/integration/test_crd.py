@@ -1,5 +1,6 @@
 """What a real API server makes of the CRD: refusals with words, defaults, columns, status."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.unit.api.statuses import full_status
 FILES = Path(__file__).parent / "crd"
 BAD = sorted((FILES / "bad").glob("*.yaml"))
 GOOD = sorted((FILES / "good").glob("*.yaml"))
-NAMESPACE = "crd-test"
+NAMESPACE = f"crd-{uuid.uuid4().hex[:8]}"
 RESOURCES = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}/{PLURAL}"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 

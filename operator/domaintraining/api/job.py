@@ -10,6 +10,7 @@ from domaintraining.api.rules import (
     LABEL_VALUE,
     ObjectName,
     checked,
+    matching,
     matching_keys,
     matching_values,
     rule,
@@ -76,11 +77,18 @@ class Resources(ApiModel):
 class Toleration(ApiModel):
     """A taint that the trainer's pod tolerates."""
 
-    key: Annotated[str, StringConstraints(max_length=316)] | None = None
+    key: (
+        Annotated[
+            str,
+            StringConstraints(max_length=317, pattern=LABEL_KEY),
+            checked(matching(LABEL_KEY, "must be a key such as dedicated or example.com/dedicated")),
+        ]
+        | None
+    ) = None
     """Key of the taint (every key, with operator Exists)."""
     operator: Literal["Exists", "Equal"] = "Equal"
     """How key and value are compared."""
-    value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    value: LabelValue | None = None
     """Value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect to tolerate (every effect)."""

@@ -13,6 +13,7 @@ CONFIG_KEY: Final = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"
 DOMAIN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 ONE_LINE: Final = r"^[^\p{Cc}\p{Zl}\p{Zp}]*$"
 ONE_LINE_NO_BRACES: Final = r"^[^\p{Cc}\p{Zl}\p{Zp}{}]*$"
+NOT_BLANK: Final = r"[^\p{Z}\p{Cc}]"
 TYPE_NAME: Final = r'^[^\p{Z}\p{Cc}{}"\\]+( [^\p{Z}\p{Cc}{}"\\]+)*$'
 MODEL_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 ENDPOINT: Final = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"

@@ -12,6 +12,7 @@ from domaintraining.api.rules import (
     ENDPOINT,
     KEEP_ALIVE,
     MODEL_NAME,
+    NOT_BLANK,
     ONE_LINE,
     ONE_LINE_NO_BRACES,
     TYPE_NAME,
@@ -33,7 +34,17 @@ ConfigKey = Annotated[
     StringConstraints(min_length=1, max_length=253, pattern=CONFIG_KEY),
     checked(matching(CONFIG_KEY, "must be a key of a ConfigMap: letters, digits, '-', '_' and '.', no path")),
 ]
-Instruction = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+Instruction = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=8192, pattern=NOT_BLANK),
+    checked(
+        matching(NOT_BLANK, "must not be blank; leave the field out for a general instruction"),
+        rule(
+            "!self.contains('{text}') && !self.contains('{entities}')",
+            "must not hold {text} or {entities}: they are put behind the instruction; say only what to do",
+        ),
+    ),
+]
 ModelName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, pattern=MODEL_NAME),
