@@ -75,8 +75,9 @@ class Cluster:
         command += [f"--image={prefix}={words}" for prefix, words in images.items()]
         command += [f"--pythonpath={folder.resolve()}" for folder in pythonpath]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
+        before = self._node_renewal()
         Daemon(NODE, self.state).start([*command, *options], environment, REPOSITORY)
-        self._wait(f"node {NODE}", self._has_ready_node)
+        self._wait(f"node {NODE}", lambda: self._node_renewal() != before)
 
     def stop(self) -> None:
         """Ends every program of this folder, pods first, and removes it; no effect without a cluster."""
@@ -212,10 +213,11 @@ class Cluster:
         needed = (f"{default}/serviceaccounts/default", f"{default}/configmaps/kube-root-ca.crt")
         return all(self.api.find(path) for path in needed)
 
-    def _has_ready_node(self) -> bool:
-        node = self.api.find(f"/api/v1/nodes/{NODE}") or {"status": {}}
-        conditions = node["status"].get("conditions", [])
-        return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+    def _node_renewal(self) -> str:
+        """When the node last said that it lives; it does so right after it has said that it is Ready."""
+        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+        lease = self.api.find(f"{leases}/{NODE}")
+        return str(lease["spec"]["renewTime"]) if lease else ""
 
 
 def end_pods(node_state: Path) -> None:

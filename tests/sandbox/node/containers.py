@@ -71,7 +71,6 @@ class Container:
         """Runs the container until it has ended for good or `end` was called."""
         delay = self._around.backoff if self.view.restarts else 0.0
         if self.program.record:
-            self._take_over()
             await self._run_out()
         while not self._ending.is_set():
             if isinstance(self.view.state, Terminated):
@@ -103,7 +102,9 @@ class Container:
         if record and ended and record.restarts == self.view.restarts:
             record = None  # its end has been told
         self.program.record = record
-        if ended and not record:
+        if record:
+            self._take_over()
+        elif ended:
             self.view.state = _terminated(ended)
 
     async def _start(self, pod: Json) -> bool:

@@ -1,0 +1,45 @@
+"""One real control plane with a simulated node for all integration tests; a namespace for each."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.waiting import wait_for
+from tests.sandbox.build import controlplane_binary
+from tests.sandbox.cluster import REPOSITORY, Cluster
+
+IMAGE = "domaintraining"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running cluster; images that begin with `domaintraining` are this interpreter and this checkout."""
+    running = Cluster(tmp_path_factory.mktemp("sandbox"))
+    running.start(controlplane_binary(print))
+    try:
+        start_node(running)
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of its own for the test, deleted afterwards."""
+    name = f"test-{secrets.token_hex(4)}"
+    path = f"/api/v1/namespaces/{name}"
+    cluster.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    wait_for("its service account", lambda: cluster.api.find(f"{path}/serviceaccounts/default"))
+    wait_for("the CA for its pods", lambda: cluster.api.find(f"{path}/configmaps/kube-root-ca.crt"))
+    yield name
+    cluster.api.delete(path)
+
+
+def start_node(cluster: Cluster) -> None:
+    """Starts the node as the fixture does, also after a test has stopped it."""
+    images = {IMAGE: f"{sys.executable} -m domaintraining"}
+    cluster.start_node(images, pythonpath=[REPOSITORY / "operator"], options=["--backoff=1"])
