@@ -105,7 +105,7 @@ def test_lines_of_a_task_say_so(written: Written) -> None:
         (
             "== Trial 1 / 13 - Full Evaluation of Default Program ==",
             "full_evaluation",
-            {"trial": 1, "trials": 13},
+            {"trial": 1},
         ),
         ("Score: 61.25 with parameters ['Predictor 0: Instruction 2'].", "trial_scored", {"score": 61.25}),
         ("\x1b[92mBest full score so far!\x1b[0m Score: 61.25", "best_score", {"score": 61.25}),

@@ -1,0 +1,264 @@
+"""The report ConfigMap: what the trainer tells the controller while it runs, and its result.
+
+A report that cannot be written never stops the training; only the result insists.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import urllib3
+from kubernetes.client import ApiClient, Configuration, CoreV1Api
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import InClusterConfigLoader
+
+from domaintraining.api.names import TRAINER_MANAGER
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import REPORT_KEY, Failure, Prompts, Report
+from domaintraining.api.status import Progress
+from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.outage import pauses
+from domaintraining.trainer.server import GiveUp, raise_given_up
+
+EVERY_SECONDS: Final = 2.0
+LONGEST_PAUSE_SECONDS: Final = 5.0
+HEARTBEAT_SECONDS: Final = 30.0
+"""A report in which nothing but times has changed is written so often."""
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 10.0
+MAX_MESSAGE: Final = 1024
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+class NotWritten(Exception):  # noqa: N818 - a failure that may pass, caught where it is tried again
+    """The report was not written; it may be the next time."""
+
+
+class ReportSink(Protocol):
+    """Where a report goes."""
+
+    def publish(self, data: Mapping[str, str]) -> None:
+        """Sets keys of the report and leaves the others.
+
+        Raises:
+            NotWritten: this time; it may pass.
+            DomainTrainingError: the run is gone or superseded, or the report is too large.
+        """
+
+
+def failure_of(error: DomainTrainingError) -> Failure:
+    """An error as the report holds it."""
+    return Failure(reason=error.reason, message=error.message[:MAX_MESSAGE])
+
+
+class Reporter:
+    """Keeps the report and publishes it from a thread of its own, at most every 2 s.
+
+    Args:
+        sink: where it goes.
+        report: the report to begin with.
+        progress: asked for the counts each time.
+        give_up: ends the run when it is gone or superseded; called by the reporter's thread.
+        sleep, clock: for tests.
+    """
+
+    def __init__(  # noqa: PLR0913 - the wiring of a seam
+        self,
+        sink: ReportSink,
+        report: Report,
+        progress: Callable[[], Progress],
+        *,
+        give_up: GiveUp = raise_given_up,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sink, self._report, self._progress = sink, report, progress
+        self._give_up, self._sleep, self._clock = give_up, sleep, clock
+        self._lock = threading.Lock()
+        self._publishing = threading.Lock()
+        self._prompts: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
+        self._told: Report | None = None
+        self._told_at = 0.0
+        self._wake, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    def start(self) -> None:
+        """Begins to publish."""
+        self._thread.start()
+
+    def update(self, **changes: Any) -> None:
+        """Sets fields of the report; they are published within two seconds, or at the next flush.
+
+        Raises:
+            TypeError: a name is no field of the report.
+            ValidationError: a value is not one of its field.
+        """
+        if unknown := set(changes) - set(Report.model_fields):
+            raise TypeError(f"no field of the report: {', '.join(sorted(unknown))}")
+        with self._lock:
+            self._report = Report(**{**dict(self._report), **changes})
+
+    def attach(self, key: str, prompts: Prompts) -> None:
+        """Adds the prompts of a revision under a key of the ConfigMap; sent once."""
+        with self._lock:
+            self._prompts[key] = prompts.model_dump_json(by_alias=True, exclude_none=True)
+
+    def flush(self) -> None:
+        """Has the report published at once, without waiting for it."""
+        self._wake.set()
+
+    def insist(self, seconds: float) -> None:
+        """Returns when the report as it is now has been written.
+
+        Raises:
+            DomainTrainingError: it could not be written within so many seconds (ObjectsRefused), the run is
+                gone or superseded, or the report is too large.
+        """
+        deadline = self._clock() + seconds
+        for pause in pauses():
+            try:
+                self._publish()
+            except NotWritten as error:
+                if self._clock() >= deadline:
+                    message = f"the report could not be written for {seconds:.0f} s: {error}"
+                    raise DomainTrainingError(Reason.OBJECTS_REFUSED, message) from error
+                self._sleep(min(pause, LONGEST_PAUSE_SECONDS))
+            else:
+                return
+
+    def close(self) -> None:
+        """Stops the thread; what was not written yet stays so."""
+        self._closed.set()
+        self._wake.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(CONNECT_SECONDS + READ_SECONDS)
+
+    def _run(self) -> None:
+        retry = pauses()
+        pause = 0.0
+        while not self._closed.is_set():
+            self._wake.wait(pause)
+            self._wake.clear()
+            try:
+                self._publish()
+            except NotWritten:
+                pause = min(next(retry), LONGEST_PAUSE_SECONDS)
+            except DomainTrainingError as error:
+                self._give_up(error)
+            else:
+                retry = pauses()
+                pause = EVERY_SECONDS * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the writers
+
+    def _publish(self) -> None:
+        with self._publishing:
+            with self._lock:
+                report = self._report.model_copy(update={"progress": self._progress()})
+                new = {key: text for key, text in self._prompts.items() if self._sent.get(key) != text}
+            told = _timeless(report)
+            if not new and told == self._told and self._clock() - self._told_at < HEARTBEAT_SECONDS:
+                return
+            self._sink.publish({REPORT_KEY: report.model_dump_json(by_alias=True, exclude_none=True), **new})
+            self._sent |= new
+            self._told, self._told_at = told, self._clock()
+
+
+def _timeless(report: Report) -> Report:
+    """What a report says, whenever it says it."""
+    times = {"estimated_completion_time": None, "last_updated_time": None}
+    return report.model_copy(update={"progress": report.progress.model_copy(update=times)})
+
+
+class KubeReport:
+    """The report ConfigMap of a run, by merge patches.
+
+    Args:
+        api: client of the API server.
+        namespace: namespace of the ConfigMap.
+        name: its name.
+    """
+
+    def __init__(self, api: CoreV1Api, namespace: str, name: str) -> None:
+        self._api, self._namespace, self._name = api, namespace, name
+        self._was_written = False
+
+    def publish(self, data: Mapping[str, str]) -> None:
+        """Sets keys of the ConfigMap, see `ReportSink`."""
+        try:
+            self._api.patch_namespaced_config_map(
+                self._name,
+                self._namespace,
+                {"data": dict(data)},
+                field_manager=TRAINER_MANAGER,
+                _content_type=MERGE_PATCH,
+                _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
+            )
+        except ApiException as error:
+            raise self._meaning(error) from error
+        except (urllib3.exceptions.HTTPError, OSError, ConfigException) as error:
+            raise NotWritten(f"{self._where}: {type(error).__name__}") from error
+        self._was_written = True
+
+    @property
+    def _where(self) -> str:
+        return f"configmap {self._namespace}/{self._name}"
+
+    def _meaning(self, error: ApiException) -> Exception:
+        """What a refusal means. 403 before the first write: the Role may not have reached the server yet."""
+        too_large = error.status == 413 or (error.status == 422 and "Too long" in str(error.body))
+        if too_large:
+            return DomainTrainingError(Reason.RESULT_TOO_LARGE, f"{self._where} would be too large")
+        if error.status in {404, 409} or (error.status == 403 and self._was_written):
+            message = f"{self._where} answers {error.status}: the run is gone or another one took over"
+            return DomainTrainingError(Reason.SUPERSEDED, message)
+        return NotWritten(f"{self._where}: HTTP {error.status}")
+
+
+def in_cluster_api(credentials: Path, environ: Mapping[str, str]) -> CoreV1Api:
+    """A client with a pod's own credentials; the token is read anew every minute.
+
+    Args:
+        credentials: folder with `token` and `ca.crt`.
+        environ: holds KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
+
+    Raises:
+        DomainTrainingError: something of this is missing (TrainerFailed).
+    """
+    configuration = Configuration(no_proxy="*")
+    configuration.retries = False
+    loader = InClusterConfigLoader(
+        token_filename=str(credentials / "token"),
+        cert_filename=str(credentials / "ca.crt"),
+        environ=environ,
+    )
+    try:
+        loader.load_and_set(configuration)
+    except (ConfigException, OSError) as error:
+        message = f"no credentials for the API server in {credentials}: {error}"
+        raise DomainTrainingError(Reason.TRAINER_FAILED, message) from error
+    return CoreV1Api(ApiClient(configuration))
+
+
+class RecordedReport:
+    """The shipped fake: keeps what it is given; raises what it was told to, once each."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self._failures = list(failures)
+        self.data: dict[str, str] = {}
+        self.writes: list[dict[str, str]] = []
+
+    def publish(self, data: Mapping[str, str]) -> None:
+        """Merges the data, or raises the next failure."""
+        if self._failures:
+            raise self._failures.pop(0)
+        self.writes.append(dict(data))
+        self.data |= data
+
+    @property
+    def report(self) -> Report:
+        """The report as the controller would read it."""
+        return Report.model_validate_json(self.data[REPORT_KEY])

@@ -1,0 +1,93 @@
+"""Settings of a trainer: what the controller put into the arguments and the environment of its pod."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+from domaintraining.api.reasons import Reason
+from domaintraining.errors import DomainTrainingError
+
+SERVICE_HOST: Final = "KUBERNETES_SERVICE_HOST"
+SERVICE_PORT: Final = "KUBERNETES_SERVICE_PORT"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSettings:
+    """Where a trainer finds its run and where it reports."""
+
+    run_file: Path
+    """--run-file: the run, JSON."""
+    data_dir: Path
+    """--data-dir: folder with the file of samples."""
+    served_dir: Path
+    """--served-dir: folder with the files of the served revision; need not exist."""
+    report_name: str
+    """REPORT_NAME: name of the report ConfigMap."""
+    report_namespace: str
+    """REPORT_NAMESPACE: its namespace."""
+    attempt: int
+    """ATTEMPT: number of the attempt, from 1."""
+    credentials: Path
+    """KUBE_CREDENTIALS_DIR: folder with token and ca.crt for the API server."""
+    service_host: str
+    """KUBERNETES_SERVICE_HOST: host of the API server."""
+    service_port: str
+    """KUBERNETES_SERVICE_PORT: its port."""
+    termination_log: Path | None = None
+    """TERMINATION_LOG: file whose content Kubernetes shows as the container's message."""
+
+    @property
+    def service(self) -> dict[str, str]:
+        """The API server's address as a pod's environment names it."""
+        return {SERVICE_HOST: self.service_host, SERVICE_PORT: self.service_port}
+
+    @classmethod
+    def read(cls, argv: Sequence[str], environ: Mapping[str, str]) -> "TrainerSettings":
+        """The settings in arguments (without the program's name) and environment.
+
+        Raises:
+            DomainTrainingError: a setting is missing or no value (TrainerFailed); the message names all of
+                the missing ones.
+        """
+        options = _arguments(argv)
+        names = (
+            "REPORT_NAME",
+            "REPORT_NAMESPACE",
+            "ATTEMPT",
+            "KUBE_CREDENTIALS_DIR",
+            SERVICE_HOST,
+            SERVICE_PORT,
+        )
+        if missing := [name for name in names if not environ.get(name)]:
+            raise DomainTrainingError(Reason.TRAINER_FAILED, f"not set: {', '.join(missing)}")
+        attempt = environ["ATTEMPT"]
+        if not attempt.isascii() or not attempt.isdigit() or int(attempt) < 1:
+            raise DomainTrainingError(Reason.TRAINER_FAILED, "ATTEMPT is not a number from 1")
+        log = environ.get("TERMINATION_LOG")
+        return cls(
+            run_file=options.run_file,
+            data_dir=options.data_dir,
+            served_dir=options.served_dir,
+            report_name=environ["REPORT_NAME"],
+            report_namespace=environ["REPORT_NAMESPACE"],
+            attempt=int(attempt),
+            credentials=Path(environ["KUBE_CREDENTIALS_DIR"]),
+            service_host=environ[SERVICE_HOST],
+            service_port=environ[SERVICE_PORT],
+            termination_log=Path(log) if log else None,
+        )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise DomainTrainingError(Reason.TRAINER_FAILED, message)
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser("domaintraining trainer", allow_abbrev=False)
+    for name, what in (("run", "run, JSON"), ("data", "samples"), ("served", "served revision")):
+        kind = "file" if name == "run" else "dir"
+        parser.add_argument(f"--{name}-{kind}", type=Path, required=True, help=f"{kind} of the {what}")
+    return parser.parse_args(argv)
