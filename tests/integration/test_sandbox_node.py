@@ -9,78 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import IMAGE, start_node
+from tests.integration.conftest import start_node
 from tests.integration.waiting import wait_for
-from tests.sandbox import kubeconfig, proc
+from tests.integration.workloads import UNTIL_DONE, Space, job, let_go, pod, processes_of
+from tests.sandbox import components, kubeconfig
 from tests.sandbox.api import Api, ApiError
 from tests.sandbox.cluster import NODE, Cluster
 
 Json = dict[str, Any]
-
-
-def container(*command: str, **fields: Any) -> Json:
-    return {"name": "main", "image": f"{IMAGE}:test", "command": list(command), **fields}
-
-
-def pod(name: str, *command: str, **fields: Any) -> Json:
-    own = {key: fields.pop(key) for key in ("env", "resources", "volumeMounts", "image") if key in fields}
-    spec = {"restartPolicy": "Never", "containers": [container(*command, **own)], **fields}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-
-
-def job(name: str, *command: str, **fields: Any) -> Json:
-    template = {"spec": {"restartPolicy": "Never", "containers": [container(*command, **fields)]}}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name},
-        "spec": {"backoffLimit": 0, "template": template},
-    }
-
-
-class Space:
-    """Short words for what the tests do in their namespace."""
-
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self.api = cluster.api
-        self.core = f"/api/v1/namespaces/{namespace}"
-        self.batch = f"/apis/batch/v1/namespaces/{namespace}"
-
-    def run(self, body: Json) -> None:
-        self.api.create(f"{self.core}/pods", body)
-
-    def state(self, name: str) -> Json:
-        """The container's state: one of waiting, running, terminated."""
-        statuses = self.api.get(f"{self.core}/pods/{name}")["status"].get("containerStatuses")
-        state: Json = statuses[0]["state"] if statuses else {}
-        return state
-
-    def until(self, name: str, kind: str) -> Json:
-        """Waits for a state of the container and gives what stands in it."""
-        found: Json = wait_for(f"{name} {kind}", lambda: self.state(name).get(kind))
-        return found
-
-    def ended(self, name: str) -> Json:
-        """Waits for the end of a pod's container."""
-        return self.until(name, "terminated")
-
-    def pod_of(self, job: str) -> Json:
-        """The first pod of a Job."""
-
-        def look() -> list[Json]:
-            return self.api.items(f"{self.core}/pods", labelSelector=f"job-name={job}")
-
-        return wait_for(f"a pod of {job}", look)[0]
-
-    def condition(self, job: str) -> str:
-        """Waits for the end of a Job: Complete or Failed."""
-
-        def look() -> str | None:
-            conditions = self.api.get(f"{self.batch}/jobs/{job}")["status"].get("conditions", [])
-            ends = [item["type"] for item in conditions if item["type"] in ("Complete", "Failed")]
-            return ends[0] if ends else None
-
-        return wait_for(f"the end of {job}", look)
 
 
 @pytest.fixture
@@ -188,7 +124,7 @@ def test_an_unknown_image_is_told_as_a_kubelet_tells_it(space: Space) -> None:
 
 
 def test_what_is_not_simulated_fails_with_the_field_that_is_to_blame(space: Space) -> None:
-    init = [{"name": "first", "image": IMAGE}]
+    init = [{"name": "first", "image": "domaintraining"}]
     space.run(pod("init", "sh", initContainers=init))
     status = wait_for(
         "its failure",
@@ -215,7 +151,7 @@ def test_a_crashing_container_is_started_again_after_a_pause(space: Space) -> No
 
 def test_deletion_lets_the_program_end_and_leaves_no_process(space: Space) -> None:
     space.run(pod("leaving", "python", "-c", LEAVES_LATE))
-    wait_for("its process", lambda: is_up(space, "leaving"))
+    wait_for("its process", lambda: space.is_up("leaving"))
     assert processes_of("leaving")
     space.api.delete(f"{space.core}/pods/leaving")
     wait_for("its end", lambda: space.api.find(f"{space.core}/pods/leaving") is None)
@@ -235,7 +171,7 @@ time.sleep(1000)
 def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(space: Space) -> None:
     stubborn = "trap '' TERM; echo up; while true; do sleep 0.1; done"
     space.run(pod("stubborn", "sh", "-c", stubborn, terminationGracePeriodSeconds=1))
-    wait_for("its process", lambda: is_up(space, "stubborn"))
+    wait_for("its process", lambda: space.is_up("stubborn"))
     started = time.monotonic()
     space.api.delete(f"{space.core}/pods/stubborn")
     wait_for("its end", lambda: space.api.find(f"{space.core}/pods/stubborn") is None)
@@ -247,7 +183,7 @@ def test_kubectl_logs_shows_the_output_and_follows_it_to_the_end(
     cluster: Cluster, namespace: str, space: Space
 ) -> None:
     space.run(pod("talking", "sh", "-c", f"echo one; echo up; {UNTIL_DONE}; echo three"))
-    wait_for("its first lines", lambda: is_up(space, "talking"))
+    wait_for("its first lines", lambda: space.is_up("talking"))
     assert cluster.kubectl("logs", "-n", namespace, "talking", "--tail=1") == "up\n"
     command = [str(cluster.kubectl_program), f"--kubeconfig={cluster.admin_kubeconfig}", "-n", namespace]
     with subprocess.Popen([*command, "logs", "-f", "talking"], stdout=subprocess.PIPE, text=True) as follower:
@@ -260,17 +196,17 @@ def test_kubectl_logs_shows_the_output_and_follows_it_to_the_end(
 def test_a_deployment_rolls_out_when_its_probe_passes_and_replaces_its_pods(
     cluster: Cluster, namespace: str, space: Space
 ) -> None:
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=DEPLOYMENT % "one")
+    port = components.free_ports().api
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=DEPLOYMENT % (port, "one", port))
     cluster.kubectl("rollout", "status", "-n", namespace, "deployment/server", "--timeout=30s")
     [first] = space.api.items(f"{space.core}/pods")
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=DEPLOYMENT % "two")
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=DEPLOYMENT % (port, "two", port))
     cluster.kubectl("rollout", "status", "-n", namespace, "deployment/server", "--timeout=30s")
     wait_for("the old pod's end", lambda: len(space.api.items(f"{space.core}/pods")) == 1)
     [second] = space.api.items(f"{space.core}/pods")
     assert first["metadata"]["uid"] != second["metadata"]["uid"]
 
 
-# A free port cannot be told to a Deployment: the program takes one, and the probe's port is fixed but rare.
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
@@ -284,19 +220,16 @@ spec:
       containers:
       - name: main
         image: domaintraining:test
-        command: [python, -m, http.server, --bind, 127.0.0.1, "47613"]
+        command: [python, -m, http.server, --bind, 127.0.0.1, "%d"]
         env: [{name: VERSION, value: "%s"}]
-        readinessProbe: {httpGet: {path: /, port: 47613}, periodSeconds: 1}
+        readinessProbe: {httpGet: {path: /, port: %d}, periodSeconds: 1}
 """
-
-
-UNTIL_DONE = "while ! test -e done; do sleep 0.05; done"
 
 
 def test_pods_outlive_the_node_program_and_their_end_is_told_later(cluster: Cluster, space: Space) -> None:
     space.run(pod("steady", "sh", "-c", "echo up; sleep 1000"))
     space.run(pod("ending", "sh", "-c", f"echo up; {UNTIL_DONE}; exit 5"))
-    wait_for("both processes", lambda: is_up(space, "steady") and is_up(space, "ending"))
+    wait_for("both processes", lambda: space.is_up("steady") and space.is_up("ending"))
     before = processes_of("steady")
     cluster.component(NODE).stop(signal.SIGKILL)
     let_go("ending")
@@ -317,25 +250,3 @@ def test_a_kubeconfig_for_a_service_account_is_that_account_and_not_admin(
     assert who == f"system:serviceaccount:{namespace}:default"
     with pytest.raises(ApiError, match="Forbidden"):
         Api(kubeconfig.read(file)).get(f"{space.core}/secrets")
-
-
-def log_of(space: Space, name: str) -> str:
-    try:
-        return space.api.text(f"{space.core}/pods/{name}/log")
-    except ApiError:
-        return ""
-
-
-def is_up(space: Space, name: str) -> bool:
-    """Whether the pod's program has said so."""
-    return "up" in log_of(space, name)
-
-
-def let_go(name: str) -> None:
-    """Makes the file that the pod's program waits for in its working folder."""
-    (proc.PROC / str(processes_of(name)[0]) / "cwd" / "done").touch()
-
-
-def processes_of(name: str) -> list[int]:
-    """The process ids of a pod, found by what only its processes have in their environment."""
-    return sorted(process.pid for process in proc.with_environment(f"HOSTNAME={name}"))

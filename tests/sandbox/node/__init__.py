@@ -10,6 +10,7 @@ What is not, because a process has no namespaces of its own:
   service account's folder the process is given a KUBECONFIG that says the same.
 - All pods share the network of the machine: the pod's address is 127.0.0.1, two pods can't listen on one
   port, Services and cluster DNS lead nowhere, network policies have no effect.
+- A process may read whatever its user may: nothing keeps pods apart but their tokens.
 - Images are a Python interpreter and the machine's own programs. Users, capabilities, read-only root file
   systems, CPU limits and size limits of volumes have no effect.
 - Changed ConfigMaps and Secrets are not written into running pods.
