@@ -1,5 +1,6 @@
 """The roles of the package, each imported only when it is asked for: `python -m domaintraining ROLE …`."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Final
@@ -24,5 +25,12 @@ def main(argv: list[str]) -> int:
     return code
 
 
+def leave(code: int) -> None:
+    """End the process at once: a thread that waits for a slow model server must not hold it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

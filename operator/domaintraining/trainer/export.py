@@ -11,9 +11,11 @@ from typing import Any, Final
 from dspy.utils.saving import get_dependency_versions
 
 from domaintraining import __version__
-from domaintraining.api.report import TaskFiles, TaskPrompt
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import MAX_PROMPTS_BYTES, TaskFiles, TaskPrompt
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task, TypeDefinition
+from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.program import Extraction, program_prompt
 from domaintraining.trainer.prompt import Form, form_schema, plain_prompt
 from domaintraining.trainer.wire import request_body
@@ -32,18 +34,36 @@ def dump(value: Any) -> str:
 
 
 def task_files(program: Extraction, run: Run) -> TaskFiles:
-    """The files of a program's prompt, as they are published and scored."""
+    """The files of a program's prompt, as they are published and scored.
+
+    Raises:
+        DomainTrainingError: they don't fit into a ConfigMap (ResultTooLarge).
+    """
     form: Form = program.adapter.form
     _, messages = program_prompt(program)
     schema = form_schema(form)
     request = request_body(run.model.name, messages, schema, run.options, seed=run.optimizer.seed)
-    return TaskFiles(
-        messages=dump(messages),
-        schema_=dump(schema),
-        request=dump(request),
-        dspy=dump(_state(program)),
-        prompt=plain_prompt(messages),
-    )
+    files = {
+        "messages": dump(messages),
+        "schema": dump(schema),
+        "request": dump(request),
+        "dspy": dump(_state(program)),
+        "prompt": plain_prompt(messages),
+    }
+    check_size(form.task, files.values(), MAX_PROMPTS_BYTES)
+    return TaskFiles.model_validate(files)
+
+
+def check_size(what: str, texts: Iterable[str], limit: int) -> None:
+    """Refuse what the API server would refuse.
+
+    Raises:
+        DomainTrainingError: the texts have more bytes than `limit` (ResultTooLarge).
+    """
+    size = sum(len(text.encode()) for text in texts)
+    if size > limit:
+        message = f"{what}: the prompt's files have {size:,} bytes, and at most {limit:,} can be kept"
+        raise DomainTrainingError(Reason.RESULT_TOO_LARGE, message)
 
 
 def task_prompt(program: Extraction, run: Run, number: int) -> TaskPrompt:

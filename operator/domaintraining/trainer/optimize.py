@@ -28,6 +28,8 @@ from domaintraining.trainer.prompt import Form
 from domaintraining.trainer.server import GiveUp
 
 CACHED_ANSWERS: Final = 100_000
+LEAVE_SECONDS: Final = 5.0
+"""How long a search is waited for when the other one has failed; its next call ends it."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,19 @@ def optimize(
     """Search for the prompts of all tasks at once, each in a thread of its own.
 
     Raises:
-        DomainTrainingError: MIPROv2 could not go on (ModelOutputInvalid where the model's proposals can't
-            be read, else TrainerFailed).
-        GivenUp: whatever `give_up` raises.
+        GivenUp: whatever `give_up` raises: where MIPROv2 could not go on (ModelOutputInvalid where the
+            model's proposals can't be read, else TrainerFailed), or a call.
     """
     pool = ThreadPoolExecutor(max_workers=len(searches), thread_name_prefix="search")
+    futures = {
+        search.form.task: pool.submit(_search, search, run, engine, tally, give_up) for search in searches
+    }
     try:
-        futures = {
-            search.form.task: pool.submit(_search, search, run, engine, tally, give_up) for search in searches
-        }
         wait(futures.values(), return_when=FIRST_EXCEPTION)
         ended = sorted(futures, key=lambda task: not futures[task].done())
         return {task: futures[task].result() for task in ended}
     finally:
+        wait(futures.values(), timeout=LEAVE_SECONDS)
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -117,11 +119,11 @@ def _search(search: Search, run: Run, engine: OllamaEngine, tally: Tally, give_u
     with about(search.form.task), dspy.context(callbacks=[watch]):
         try:
             best = _compile(search, run, engine, Extraction(search.form, adapter), watch.guarded(metric))
-        except AdapterParseError as error:
+        except AdapterParseError:
             message = f"{search.form.task}: the model's proposal of an instruction can't be read"
-            raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message) from error
-        except Exception as error:
-            raise _failure(search.form.task, error) from error
+            give_up(DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message))
+        except Exception as error:  # noqa: BLE001 - the other search must end as well
+            watch.error(error)
     tally.search_done(search.form.task)
     return Found(best, _ratio(best.score))
 

@@ -10,7 +10,6 @@ import pytest
 from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
-from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer import optimize as module
 from domaintraining.trainer.engine import OllamaEngine
 from domaintraining.trainer.export import task_prompt
@@ -180,9 +179,9 @@ def test_proposals_that_cannot_be_read_have_a_reason_of_their_own() -> None:
     def mute(body: Mapping[str, Any]) -> str:
         return answer(body) if "format" in body and "entities" in body["format"]["properties"] else "no"
 
-    with pytest.raises(DomainTrainingError) as error:
+    with pytest.raises(GivenUp) as given_up:
         train(make_run(tasks=["entities"]), mute)
-    assert error.value.reason is Reason.MODEL_OUTPUT_INVALID
+    assert given_up.value.error.reason is Reason.MODEL_OUTPUT_INVALID
 
 
 @pytest.mark.parametrize("matching", ["exact", "normalized"])

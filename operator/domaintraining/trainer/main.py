@@ -1,0 +1,173 @@
+"""The role `trainer`: one attempt at one run, in a pod of its own.
+
+Exit codes: 0 the result is written; 3 a failure that needs a change; 75 a failure whose cause may pass. Both
+failures stand in the report and in the container's termination message.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import Report
+from domaintraining.api.run import Run
+from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.log import JsonLog, captured
+from domaintraining.trainer.progress import Tally
+from domaintraining.trainer.reporter import KubeReport, Reporter, ReportSink, failure_of, in_cluster_api
+from domaintraining.trainer.server import GivenUp, ModelServer, OllamaServer, patience
+from domaintraining.trainer.session import CountedServer, Ending, Session
+from domaintraining.trainer.settings import TrainerSettings
+from domaintraining.trainer.training import Folders, train
+
+SUCCESS: Final = 0
+NEEDS_A_CHANGE: Final = 3
+MAY_PASS: Final = 75
+"""EX_TEMPFAIL of sysexits.h."""
+TERMINATED: Final = 128 + signal.SIGTERM
+LAST_WORDS_SECONDS: Final = 60.0
+MAX_RUN_FILE: Final = 1_048_576
+
+Serve = Callable[[Session], ModelServer]
+"""Makes the model server of a session."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the trainer with its arguments (without the program's name) and give the exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        settings = TrainerSettings.read(argv, os.environ)
+        run = read_run(settings.run_file)
+        sink = KubeReport(
+            in_cluster_api(settings.credentials, settings.service),
+            settings.report_namespace,
+            settings.report_name,
+        )
+    except DomainTrainingError as error:
+        JsonLog(sys.stdout, "unknown", "unknown").event("failed", error.message, reason=error.reason)
+        _last_words(os.environ.get("TERMINATION_LOG"), error)
+        return _code(error)
+    folders = Folders(settings.data_dir, settings.served_dir)
+    code, failure = attempt(run, folders, sink, ollama, settings.attempt)
+    if failure is not None:
+        _last_words(settings.termination_log, failure)
+    return code
+
+
+def attempt(
+    run: Run, folders: Folders, sink: ReportSink, serve: Serve, number: int = 1
+) -> tuple[int, DomainTrainingError | None]:
+    """One attempt at a run: trains, reports, logs to standard output.
+
+    Args:
+        run: the run.
+        folders: what is mounted.
+        sink: where the report goes.
+        serve: makes the model server.
+        number: of the attempt, from 1.
+
+    Returns:
+        The exit code, and what went wrong.
+    """
+    tally, ending = Tally(), Ending()
+    log = JsonLog(sys.stdout, f"{run.namespace}/{run.name}-r{run.number}", run.domain)
+    log.where = lambda: _where(tally)
+    report = Report(run=run.number, attempt=number)
+    reporter = Reporter(sink, report, tally.progress, give_up=ending.leave)
+    session = Session(run, tally, reporter, log, ending)
+    with captured(log, verbose=run.verbose):
+        reporter.start()
+        log.event("run_started", f"attempt {number}", model=run.model.name, image=run.image)
+        error = _trained(session, folders, serve)
+        if error is not None:
+            _report_failure(session, error)
+        reporter.close()
+    return (SUCCESS, None) if error is None else (_code(error), error)
+
+
+def ollama(session: Session) -> ModelServer:
+    """The run's Ollama server; its failures are told, and the last one ends the run."""
+    run = session.run
+    return OllamaServer(
+        run.model.endpoint,
+        permits=run.max_concurrent_requests,
+        outage_seconds=run.outage_seconds,
+        on_wait=session.waiting,
+        on_recovered=session.recovered,
+        give_up=session.ending.give_up,
+        read_seconds=patience(run.options.max_tokens, run.max_concurrent_requests),
+    )
+
+
+def read_run(path: Path) -> Run:
+    """The run as the controller wrote it.
+
+    Raises:
+        DomainTrainingError: it can't be read or is not valid (TrainerFailed); the message names the field.
+    """
+    try:
+        with path.open("rb") as file:
+            return Run.model_validate_json(file.read(MAX_RUN_FILE))
+    except OSError as error:
+        message = f"{path.name} can't be read: {error.strerror}"
+        raise DomainTrainingError(Reason.TRAINER_FAILED, message) from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        message = f"{path.name}: {field}: {first['msg']}"
+        raise DomainTrainingError(Reason.TRAINER_FAILED, message) from error
+
+
+def _trained(session: Session, folders: Folders, serve: Serve) -> DomainTrainingError | None:
+    try:
+        train(session, folders, CountedServer(serve(session), session.tally, session.ending))
+    except GivenUp as given_up:
+        return given_up.error
+    except DomainTrainingError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - the last resort: nothing is a result
+        session.log.crash(error)
+        what = f"{type(error).__name__} in the trainer; the job's log says where"
+        return DomainTrainingError(Reason.TRAINER_FAILED, what)
+    return None
+
+
+def _report_failure(session: Session, error: DomainTrainingError) -> None:
+    """Stop whatever still runs, and leave the reason where the controller finds it."""
+    with contextlib.suppress(GivenUp):
+        session.ending.give_up(error)
+    session.log.event("failed", error.message, reason=error.reason, remedy=error.remedy)
+    if error.reason is Reason.SUPERSEDED:
+        return
+    try:
+        session.reporter.update(failure=failure_of(error), waiting=None)
+        session.reporter.insist(LAST_WORDS_SECONDS)
+    except DomainTrainingError as unwritten:
+        session.log.event("report_not_written", unwritten.message)
+
+
+def _where(tally: Tally) -> tuple[int, str]:
+    progress = tally.progress()
+    return progress.percent, progress.step
+
+
+def _code(error: DomainTrainingError) -> int:
+    return MAY_PASS if error.retryable else NEEDS_A_CHANGE
+
+
+def _last_words(path: str | Path | None, error: DomainTrainingError) -> None:
+    """Kubernetes shows the file as the container's message; that it can't be written hides no error."""
+    if path:
+        with contextlib.suppress(OSError):
+            Path(path).write_text(f"{error.reason}: {error.message}\n")
+
+
+def _terminated(*_: Any) -> None:
+    """A pod's first process has no default action for SIGTERM; without one it would be killed 30 s later."""
+    os._exit(TERMINATED)

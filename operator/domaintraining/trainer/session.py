@@ -1,0 +1,98 @@
+"""What all stages of a run share: its counts, its report, its log, and how it ends."""
+
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import Failure
+from domaintraining.api.run import Run
+from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.log import JsonLog
+from domaintraining.trainer.progress import Tally
+from domaintraining.trainer.reporter import Reporter
+from domaintraining.trainer.server import ChatAnswer, GivenUp, ModelServer
+
+ANNOUNCE_SECONDS: Final = 20.0
+
+
+class Ending:
+    """The first error that ends a run; whoever asks afterwards is stopped by it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._error: DomainTrainingError | None = None
+
+    def give_up(self, error: DomainTrainingError) -> NoReturn:
+        """End the run from a thread that others wait for; raises GivenUp with the first error."""
+        raise GivenUp(self._first(error))
+
+    def leave(self, error: DomainTrainingError) -> NoReturn:
+        """End the run from a thread that nobody waits for: it ends without a word."""
+        self._first(error)
+        sys.exit()
+
+    def check(self) -> None:
+        """Go on, or raise GivenUp where the run is being ended."""
+        with self._lock:
+            error = self._error
+        if error is not None:
+            raise GivenUp(error)
+
+    def _first(self, error: DomainTrainingError) -> DomainTrainingError:
+        with self._lock:
+            self._error = self._error or error
+            return self._error
+
+
+class CountedServer:
+    """A model server whose answers are counted and that answers nobody once the run is being ended.
+
+    DSPy leaves threads behind that would go on calling.
+    """
+
+    def __init__(self, server: ModelServer, tally: Tally, ending: Ending) -> None:
+        self._server, self._tally, self._ending = server, tally, ending
+
+    def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
+        """The answer to one body of /api/chat."""
+        self._ending.check()
+        answer = self._server.chat(body)
+        self._tally.answered()
+        self._ending.check()
+        return answer
+
+
+@dataclass(frozen=True)
+class Session:
+    """One attempt at a run."""
+
+    run: Run
+    tally: Tally
+    reporter: Reporter
+    log: JsonLog
+    ending: Ending
+
+    def announce(self) -> None:
+        """Have the report written before the next call; an API server that is away does not stop the run."""
+        try:
+            self.reporter.insist(ANNOUNCE_SECONDS)
+        except DomainTrainingError as error:
+            if not error.retryable:
+                raise
+            self.log.event("report_late", error.message)
+
+    def waiting(self, what: str) -> None:
+        """Tell that the model server fails and is waited for."""
+        reason = Reason.MODEL_SERVER_UNAVAILABLE
+        self.reporter.update(waiting=Failure(reason=reason, message=what[:1024]))
+        self.reporter.flush()
+        self.log.event("model_server_waited_for", what)
+
+    def recovered(self) -> None:
+        """Tell that the model server answers again."""
+        self.reporter.update(waiting=None)
+        self.reporter.flush()
+        self.log.event("model_server_recovered", "the model server answers again")

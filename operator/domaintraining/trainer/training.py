@@ -1,0 +1,206 @@
+"""A run from its samples to its result, stage by stage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KEY, Prompts, TaskPrompt
+from domaintraining.api.spec import Task
+from domaintraining.api.status import DatasetStatus, Metrics
+from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.comparison import (
+    Documents,
+    Measured,
+    baseline_metrics,
+    compared_metrics,
+    measure_prompts,
+    own_metrics,
+)
+from domaintraining.trainer.engine import OllamaEngine
+from domaintraining.trainer.evaluate import Evaluator
+from domaintraining.trainer.export import check_size, digests, dump, manifest, task_prompt
+from domaintraining.trainer.material import MAX_WARNINGS, Material, read_material
+from domaintraining.trainer.optimize import Found, configure_dspy, optimize
+from domaintraining.trainer.program import Extraction
+from domaintraining.trainer.progress import Measured as MeasuredStep
+from domaintraining.trainer.served import Served, read_served
+from domaintraining.trainer.server import ModelServer
+from domaintraining.trainer.session import Session
+
+MAX_REPORT_BYTES: Final = 1_000_000
+"""Most bytes of both revisions in the report; a ConfigMap holds 1,048,576 with everything."""
+MANIFEST_BLANKS: Final = 50_000
+"""What a manifest grows by where somebody writes it with blanks."""
+INSIST_SECONDS: Final = 600.0
+"""How long the result is tried to be written: it took hours to make."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """What is mounted into the trainer's pod."""
+
+    data: Path
+    served: Path | None = None
+
+
+def train(session: Session, folders: Folders, server: ModelServer) -> None:
+    """Train the prompts of a run and report each stage.
+
+    Raises:
+        DomainTrainingError: what keeps the run from a result.
+        GivenUp: the same, from a call.
+    """
+    session.tally.enter("loading_data", "reading samples")
+    material = read_material(session.run, folders.data)
+    served = read_served(folders.served, session.run)
+    stages = _Stages(session, server, material, served)
+    stages.tell_dataset()
+    baseline = stages.measure_baseline()
+    found = stages.search()
+    stages.finish(found, baseline)
+
+
+class _Stages:
+    def __init__(self, session: Session, server: ModelServer, material: Material, served: Served) -> None:
+        self._session, self._server = session, server
+        self._run, self._tally, self._log = session.run, session.tally, session.log
+        self._material, self._served = material, served
+        self._attached: list[str] = []
+        self._documents = Documents(
+            {
+                task: [one for one in material.held_out(task) if not served.has_seen(one.text)]
+                for task in ("entities", "relations")
+            }
+        )
+
+    def tell_dataset(self) -> None:
+        dataset = self._dataset()
+        self._session.reporter.update(dataset=dataset)
+        self._session.announce()
+        counts = dataset.model_dump(mode="json", include={"samples", "train", "validation", "test"})
+        self._log.event("dataset_read", "all samples are valid", **counts, warnings=dataset.warnings)
+
+    def measure_baseline(self) -> Measured:
+        """The prompts without training, published with their numbers before the first trial."""
+        run = self._run
+        prompts = {task: task_prompt(Extraction(form), run, 0) for task, form in self._material.forms.items()}
+        requests = _requests(prompts)
+        self._tally.enter("loading_data", "measuring the baseline")
+        self._tally.expect("loading_data", self._documents.calls(list(requests)))
+        measured = measure_prompts(self._evaluator("loading_data"), requests, self._documents)
+        metrics = baseline_metrics(measured)
+        tasks = {task: {"run": 0, "demos": prompt.demos} for task, prompt in prompts.items()}
+        described = manifest(run, tasks, self._data(seen=[]))
+        published = _prompts(prompts, own_metrics(measured, run.optimizer.seed), described)
+        self._attach(BASELINE_KEY, published)
+        self._session.reporter.update(baseline=metrics)
+        self._session.announce()
+        self._tell("baseline_measured", "the baseline is measured", measured, metrics)
+        return measured
+
+    def search(self) -> dict[Task, Found]:
+        """The best programs that MIPROv2 finds."""
+        run = self._run
+        self._tally.enter("search")
+        configure_dspy()
+        give_up = self._session.ending.give_up
+        engine = OllamaEngine(
+            self._server,
+            run.model.name,
+            run.options,
+            run.optimizer.seed,
+            digest=run.model.digest,
+            give_up=give_up,
+        )
+        searches = [self._material.search(task) for task in run.tasks]
+        self._log.event("search_started", f"MIPROv2, auto {run.auto}", tasks=list(run.tasks))
+        found = optimize(searches, run, engine, self._tally, give_up)
+        self._log.event(
+            "search_done",
+            "MIPROv2 is through",
+            validation_f1={task: round(one.validation_f1, 3) for task, one in found.items()},
+        )
+        return found
+
+    def finish(self, found: Mapping[Task, Found], baseline: Measured) -> None:
+        """The prompts found, measured on the held-out documents and written."""
+        run = self._run
+        self._tally.enter("prompt_extraction")
+        prompts = {task: task_prompt(one.program, run, run.number) for task, one in found.items()}
+        new, served = self._measure_result(_requests(prompts))
+        validation = {task: one.validation_f1 for task, one in found.items()}
+        metrics = compared_metrics(new, baseline, served, run.optimizer.seed, validation)
+        self._tell("result_measured", "the result is measured", new, metrics)
+        self._tally.enter("saving")
+        tasks = {
+            task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
+            for task, prompt in prompts.items()
+        }
+        described = manifest(run, tasks, self._data(seen=digests(self._material.seen())))
+        self._attach(RESULT_KEY, _prompts(prompts, metrics, described))
+        self._tally.finish("the result is written")
+        self._session.reporter.insist(INSIST_SECONDS)
+        self._log.event("result_written", "the result is written")
+
+    def _measure_result(self, requests: Mapping[Task, str]) -> tuple[Measured, Measured]:
+        tasks = list(requests)
+        calls = self._documents.calls(tasks) + self._documents.calls(list(self._served.requests))
+        self._tally.enter("validation", "measuring on the held-out documents")
+        self._tally.expect("validation", calls)
+        evaluator = self._evaluator("validation")
+        new = measure_prompts(evaluator, requests, self._documents)
+        if new.answers and new.unreadable == new.answers:
+            message = f"none of {new.answers} answers on the held-out documents can be read"
+            raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message)
+        return new, measure_prompts(evaluator, self._served.requests, self._documents)
+
+    def _attach(self, key: str, prompts: Prompts) -> None:
+        """Add a revision to the report, which holds two."""
+        self._attached.append(prompts.model_dump_json(by_alias=True, exclude_none=True))
+        check_size("the report", self._attached, MAX_REPORT_BYTES)
+        self._session.reporter.attach(key, prompts)
+
+    def _evaluator(self, step: MeasuredStep) -> Evaluator:
+        run = self._run
+        counted = partial(self._tally.measured, step)
+        return Evaluator(self._server, run.max_concurrent_requests, run.metric.matching, counted)
+
+    def _dataset(self) -> DatasetStatus:
+        status = self._material.status()
+        before = sum(len(self._material.held_out(task)) for task in self._run.tasks)
+        left = sum(len(self._documents.of[task]) for task in self._run.tasks)
+        if left == before:
+            return status
+        warning = (
+            f"{before - left} of {before} held-out labels are left out of the comparison: "
+            f"revision {self._run.served}, which is served now, was trained with their texts"
+        )
+        return status.model_copy(update={"warnings": [warning, *status.warnings][:MAX_WARNINGS]})
+
+    def _data(self, seen: list[str]) -> dict[str, Any]:
+        held_out = digests(self._documents.texts(self._run.tasks))
+        return {**self._material.described(), "heldOut": held_out, "seen": seen}
+
+    def _tell(self, event: str, message: str, measured: Measured, metrics: Metrics) -> None:
+        numbers = metrics.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self._log.event(
+            event, message, metrics=numbers, answers=measured.answers, unreadable=measured.unreadable
+        )
+
+
+def _requests(prompts: Mapping[Task, TaskPrompt]) -> dict[Task, str]:
+    return {task: prompt.files.request for task, prompt in prompts.items()}
+
+
+def _prompts(prompts: Mapping[Task, TaskPrompt], metrics: Metrics, described: dict[str, Any]) -> Prompts:
+    files = [text for task, prompt in prompts.items() for text in prompt.files.files(task).values()]
+    check_size("the revision", [*files, dump(described)], MAX_PROMPTS_BYTES - MANIFEST_BLANKS)
+    return Prompts(
+        entities=prompts.get("entities"),
+        relations=prompts.get("relations"),
+        metrics=metrics,
+        manifest=described,
+    )
