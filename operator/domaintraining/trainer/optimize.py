@@ -21,13 +21,15 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
 from domaintraining.trainer.log import about
 from domaintraining.trainer.metrics import Matching, document_f1, entity_items, relation_items
-from domaintraining.trainer.plan import FULL_EVERY, SearchPlan, search_plan
+from domaintraining.trainer.plan import FULL_EVERY, SUMMARY_BATCH, SearchPlan, search_plan
 from domaintraining.trainer.program import Extraction, PromptAdapter
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.prompt import Form
 from domaintraining.trainer.server import GiveUp
 
 CACHED_ANSWERS: Final = 100_000
+SUMMARY_CHARACTERS: Final = 16_000
+"""Most characters of samples in one call that describes the data: about 4,000 tokens."""
 LEAVE_SECONDS: Final = 5.0
 """How long a search is waited for when the other one has failed; its next call ends it."""
 
@@ -90,10 +92,23 @@ def sample_metric(form: Form, matching: Matching, threshold: float) -> Callable[
     return metric
 
 
+def summary_batch(train: Sequence[dspy.Example]) -> int:
+    """How many samples the proposer is shown at once, 1 to 10: long ones would not fit into the context."""
+    longest = max(len(repr(example)) for example in train)
+    return min(SUMMARY_BATCH, max(1, SUMMARY_CHARACTERS // longest))
+
+
 def optimize(
     searches: Sequence[Search], run: Run, engine: OllamaEngine, tally: Tally, give_up: GiveUp
 ) -> dict[Task, Found]:
     """Search for the prompts of all tasks at once, each in a thread of its own.
+
+    Args:
+        searches: one for each task.
+        run: the run.
+        engine: sends the calls.
+        tally: where the counts go; it knows the plans of the searches.
+        give_up: ends the run.
 
     Raises:
         GivenUp: whatever `give_up` raises: where MIPROv2 could not go on (ModelOutputInvalid where the
@@ -113,7 +128,7 @@ def optimize(
 
 
 def _search(search: Search, run: Run, engine: OllamaEngine, tally: Tally, give_up: GiveUp) -> Found:
-    watch = Watch(search.form.task, search.plan(run), tally, give_up)
+    watch = Watch(search.form.task, tally, give_up)
     adapter = PromptAdapter(search.form, on_error=watch.error)
     metric = sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
     with about(search.form.task), dspy.context(callbacks=[watch]):
@@ -152,6 +167,7 @@ def _compile(
         valset=list(search.validation),
         minibatch_size=min(options.minibatch_size, len(search.validation)),
         minibatch_full_eval_steps=FULL_EVERY,
+        view_data_batch_size=summary_batch(search.train),
         # without demos no sample text may get into the prompt, so the proposer sees none
         data_aware_proposer=demos,
         fewshot_aware_proposer=demos,
@@ -179,19 +195,17 @@ class Watch(BaseCallback):  # type: ignore[misc]
 
     Args:
         task: the task searched for.
-        plan: what is expected.
-        tally: where the counts go.
+        tally: where the counts go; it knows the search's plan.
         give_up: ends the run.
     """
 
-    def __init__(self, task: Task, plan: SearchPlan, tally: Tally, give_up: GiveUp) -> None:
+    def __init__(self, task: Task, tally: Tally, give_up: GiveUp) -> None:
         super().__init__()
         self._task = task
         self._tally, self._give_up = tally, give_up
         self._whole: dict[str, bool] = {}
         self._ended = 0
         self._best: float | None = None
-        tally.plan(task, plan)
 
     def error(self, error: BaseException) -> NoReturn:
         """End the run with an error of this program."""

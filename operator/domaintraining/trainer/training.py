@@ -57,6 +57,7 @@ def train(session: Session, folders: Folders, server: ModelServer) -> None:
     material = read_material(session.run, folders.data)
     served = read_served(folders.served, session.run)
     stages = _Stages(session, server, material, served)
+    stages.plan()
     stages.tell_dataset()
     baseline = stages.measure_baseline()
     found = stages.search()
@@ -76,7 +77,17 @@ class _Stages:
             }
         )
 
+    def plan(self) -> None:
+        """Tell how many calls are expected."""
+        tasks = self._run.tasks
+        for task in tasks:
+            self._tally.plan(task, self._material.search(task).plan(self._run))
+        baseline = self._documents.calls(tasks)
+        self._tally.expect("loading_data", baseline)
+        self._tally.expect("validation", baseline + self._documents.calls(list(self._served.requests)))
+
     def tell_dataset(self) -> None:
+        """Report the samples before the first call."""
         dataset = self._dataset()
         self._session.reporter.update(dataset=dataset)
         self._session.announce()
@@ -87,10 +98,8 @@ class _Stages:
         """The prompts without training, published with their numbers before the first trial."""
         run = self._run
         prompts = {task: task_prompt(Extraction(form), run, 0) for task, form in self._material.forms.items()}
-        requests = _requests(prompts)
         self._tally.enter("loading_data", "measuring the baseline")
-        self._tally.expect("loading_data", self._documents.calls(list(requests)))
-        measured = measure_prompts(self._evaluator("loading_data"), requests, self._documents)
+        measured = measure_prompts(self._evaluator("loading_data"), _requests(prompts), self._documents)
         metrics = baseline_metrics(measured)
         tasks = {task: {"run": 0, "demos": prompt.demos} for task, prompt in prompts.items()}
         described = manifest(run, tasks, self._data(seen=[]))
@@ -146,10 +155,7 @@ class _Stages:
         self._log.event("result_written", "the result is written")
 
     def _measure_result(self, requests: Mapping[Task, str]) -> tuple[Measured, Measured]:
-        tasks = list(requests)
-        calls = self._documents.calls(tasks) + self._documents.calls(list(self._served.requests))
         self._tally.enter("validation", "measuring on the held-out documents")
-        self._tally.expect("validation", calls)
         evaluator = self._evaluator("validation")
         new = measure_prompts(evaluator, requests, self._documents)
         if new.answers and new.unreadable == new.answers:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from domaintraining.__main__ import main as roles
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Prompts
 from domaintraining.errors import DomainTrainingError
@@ -403,3 +404,12 @@ def test_a_run_file_that_is_not_valid_is_named(tmp_path: Path, text: str | None,
     with pytest.raises(DomainTrainingError, match=told) as error:
         read_run(path)
     assert error.value.reason is Reason.TRAINER_FAILED
+
+
+@pytest.mark.parametrize("argv", [[], ["trainers"], ["--help"]])
+def test_an_unknown_role_is_answered_with_the_known_ones(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m domaintraining` without a role lists them and ends with 2."""
+    assert roles(argv) == 2
+    assert "  trainer     trains the prompts of one run" in capsys.readouterr().err

@@ -14,7 +14,15 @@ from domaintraining.trainer import optimize as module
 from domaintraining.trainer.engine import OllamaEngine
 from domaintraining.trainer.export import task_prompt
 from domaintraining.trainer.metrics import Matching, document_f1
-from domaintraining.trainer.optimize import Found, Search, Watch, configure_dspy, optimize, sample_metric
+from domaintraining.trainer.optimize import (
+    Found,
+    Search,
+    Watch,
+    configure_dspy,
+    optimize,
+    sample_metric,
+    summary_batch,
+)
 from domaintraining.trainer.program import examples, program_prompt
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.server import GivenUp, ScriptedServer, raise_given_up
@@ -36,7 +44,10 @@ def train(
     server = ScriptedServer(script)
     engine = OllamaEngine(server, run.model.name, run.options, run.optimizer.seed)
     searches = [search(task, **parts) for task in run.tasks]
-    return optimize(searches, run, engine, tally or Tally(), raise_given_up), server
+    tally = tally or Tally()
+    for one in searches:
+        tally.plan(one.form.task, one.plan(run))
+    return optimize(searches, run, engine, tally, raise_given_up), server
 
 
 def test_both_searches_give_the_same_prompts_every_time_and_as_alone() -> None:
@@ -166,7 +177,7 @@ def test_an_error_in_the_metric_ends_the_run(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_evaluation_without_a_true_score_ends_the_run(failed: Exception | None) -> None:
     """An evaluation that broke off, or one with a sample that was never answered, is not counted."""
     chosen = search("entities")
-    watch = Watch("entities", chosen.plan(make_run()), Tally(), raise_given_up)
+    watch = Watch("entities", Tally(), raise_given_up)
     watch.on_evaluate_start("1", None, {"callback_metadata": {"metric_key": "eval_full"}})
     lost = dspy.Prediction(score=0.0, results=[(chosen.train[0], dspy.Prediction(), 0.0)])
     with pytest.raises(GivenUp):
@@ -192,6 +203,12 @@ def test_names_are_compared_as_the_spec_says(matching: Matching) -> None:
     prediction = dspy.Prediction(entities=[{"name": "ada ", "type": "PERSON"}])
     assert metric(example, prediction) == float(matching == "normalized")
     assert document_f1(frozenset(), frozenset()) == 1.0
+
+
+@pytest.mark.parametrize(("length", "batch"), [(100, 10), (3000, 5), (50_000, 1)])
+def test_long_samples_are_shown_to_the_proposer_in_smaller_batches(length: int, batch: int) -> None:
+    """The calls that describe the data fit into a usual context, and no sample is cut."""
+    assert summary_batch([dspy.Example(text="x" * length, entities=[])]) == batch
 
 
 def test_prompts_and_answers_are_kept_in_memory_only() -> None:
