@@ -153,4 +153,7 @@ def _client_flags(state: Path) -> Sequence[str]:
         "--leader-elect=false",
         "--secure-port=0",
         "--profiling=false",
+        # The default of 20 requests a second makes the 20th Job of a test wait for seconds.
+        "--kube-api-qps=500",
+        "--kube-api-burst=500",
     )
