@@ -1,7 +1,6 @@
 """What the stages of a run share, and how it ends."""
 
 import json
-import threading
 from io import StringIO
 
 import pytest
@@ -41,9 +40,8 @@ def test_a_run_that_is_being_ended_calls_no_model() -> None:
     tally, ending, server = Tally(), Ending(), ScriptedServer(lambda _: "{}")
     counted = CountedServer(server, tally, ending)
     counted.chat(BODY)
-    thread = threading.Thread(target=ending.leave, args=(GONE,))
-    thread.start()
-    thread.join()
+    with pytest.raises(SystemExit):
+        ending.leave(GONE)
     with pytest.raises(GivenUp):
         counted.chat(BODY)
     assert len(server.bodies) == tally.progress().model_calls == 1
