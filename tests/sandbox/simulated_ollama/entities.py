@@ -2,69 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .cues import WEIGHTS, features_of, kinds_of
 from .instruction import meanings_in, qualities_of
-from .knowledge import STOP, kinds_hinted
+from .knowledge import kinds_hinted
 from .prompt import Entity, Lesson
+from .shown import NONE, Shown
 from .spans import Candidate, Habits, Span, candidates_of, habits_shown, occurrences
 from .text import Word, fraction, words_of
 
-NONE = ""
 _DEMO_VOTES = 4.0
 _LEXICON_VOTE = 3.0
-_NEAREST = 6
-_FAINT = 0.02
-_WHOLE = sum(WEIGHTS.values())
 _NOISE = (0.16, 0.10, 0.07, 0.05, 0.04)  # share of answers gone wrong with 0, 1, 2, 3, and more demos
-
-
-@dataclass(slots=True)
-class Shown:
-    """What the demos show: their candidates by feature, each candidate's type (NONE: it is no name)."""
-
-    labels: list[str] = field(default_factory=list)
-    sources: list[int] = field(default_factory=list)
-    by_feature: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    weights: dict[str, float] = field(default_factory=dict)
-    vocabularies: list[frozenset[str]] = field(default_factory=list)
-
-    def add(self, features: Sequence[str], label: str, demo: int) -> None:
-        """Note one candidate of a demo."""
-        for feature in features:
-            self.by_feature[feature].append(len(self.labels))
-        self.labels.append(label)
-        self.sources.append(demo)
-
-    def weigh(self) -> None:
-        """Give each feature its weight: by its class, and less the more candidates share it."""
-        total = max(len(self.labels), 1)
-        for feature, places in self.by_feature.items():
-            rarity = 0.5 + 0.5 * (1.0 - len(places) / total)
-            self.weights[feature] = WEIGHTS[feature.partition(":")[0]] * rarity
-
-    def nearness(self, vocabulary: frozenset[str]) -> list[float]:
-        """How much each demo counts for a sentence of these words: 1 to about 2."""
-        rare = [(vocabulary & known) - STOP for known in self.vocabularies]
-        return [1.0 + min(len(shared), 6) / 6 for shared in rare]
-
-    def votes(self, features: Sequence[str], near: Sequence[float]) -> dict[str, float]:
-        """What the demos' candidates say of one with these features: a vote for each label."""
-        likeness: dict[int, float] = defaultdict(float)
-        for feature in features:
-            weight = self.weights.get(feature, 0.0)
-            for place in self.by_feature.get(feature, ()):
-                likeness[place] += weight
-        ranked = sorted(likeness.items(), key=lambda item: (-item[1], item[0]))[:_NEAREST]
-        votes: dict[str, float] = defaultdict(float)
-        for place, alike in ranked:
-            votes[self.labels[place]] += near[self.sources[place]] * (alike / _WHOLE) ** 2
-        total = sum(votes.values())
-        scale = _DEMO_VOTES / total if total > _FAINT else 0.0
-        return {label: vote * scale for label, vote in votes.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +137,7 @@ def _placed(found: list[Candidate], start: int, stop: int) -> list[Candidate]:
 
 
 def _shown(lesson: Lesson, habits: Habits) -> Shown:
-    shown = Shown()
+    shown = Shown(WEIGHTS, _DEMO_VOTES)
     for number, demo in enumerate(lesson.demos):
         text = demo.sentence.text
         words = words_of(text)

@@ -16,6 +16,7 @@ _TYPES = re.compile(r"^Types:[ \t]*\n((?:- .*(?:\n|\Z))*)", re.MULTILINE)
 _GIVEN = re.compile(r"^- (.+) \(([^()\n]*)\)[ \t]*$", re.MULTILINE)
 _BLOCK = re.compile(r"^Text:[ \t]*\n", re.MULTILINE)
 _ENTITIES = re.compile(r"\n\nEntities:[ \t]*\n")
+_ASKING = re.compile(r"\n(?:Answer|Output|JSON):\s*\Z")
 _FORMAT_NOTE = "\n\nAnswer with one JSON object"
 
 
@@ -116,7 +117,7 @@ def turns_of(content: str) -> list[tuple[str, str]]:
         question, answer = _answer_in(block)
         turns += [("user", "Text:\n" + question), ("assistant", answer)] if answer else []
     last = blocks[-1] if blocks else head
-    return [*turns, ("user", "Text:\n" + last.strip())]
+    return [*turns, ("user", "Text:\n" + _ASKING.sub("", last).strip())]
 
 
 def _answer_in(block: str) -> tuple[str, str]:
