@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .cues import WEIGHTS, features_of, kinds_of
+from .cues import KINDS, WEIGHTS, features_of, kinds_of
 from .instruction import meanings_in, qualities_of
 from .knowledge import kinds_hinted
-from .prompt import Entity, Lesson
+from .prompt import Demo, Entity, Lesson
 from .shown import NONE, Shown
 from .spans import Candidate, Habits, Span, candidates_of, habits_shown, occurrences
 from .text import Word, fraction, words_of
 
 _DEMO_VOTES = 4.0
+_HINT = 2.5
 _LEXICON_VOTE = 3.0
-_NOISE = (0.16, 0.10, 0.07, 0.05, 0.04)  # share of answers gone wrong with 0, 1, 2, 3, and more demos
+_NOISE = (0.16, 0.08, 0.05, 0.03, 0.02)  # share of answers gone wrong with 0, 1, 2, 3, and more demos
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Reader:
     qualities: frozenset[str]
     shown: Shown
     lexicon: dict[tuple[str, ...], str]
-    hints: dict[str, tuple[str, ...]]
+    meaning: dict[str, dict[str, float]]
 
     def read(self, text: str, noise: Sequence[object], heat: float) -> list[Entity]:
         """The entities of a text, in its order, each name and type once.
@@ -63,25 +64,24 @@ class Reader:
         return found
 
     def _scores(self, words: Sequence[Word], candidate: Candidate, near: Sequence[float]) -> dict[str, float]:
-        kinds = kinds_of(words, candidate)
-        scores = self._before_demos(candidate, kinds, "context" in self.qualities or bool(self.lesson.demos))
-        votes = self.shown.votes(features_of(words, candidate, kinds), near)
-        for label, vote in votes.items():
+        careful = "context" in self.qualities or bool(self.lesson.demos)
+        kinds = kinds_of(words, candidate, careful=careful)
+        scores = self._guesses(candidate)
+        for kind, strength in kinds.items():
+            for label, share in self.meaning[kind].items():
+                scores[label] = scores.get(label, 0.0) + strength * share
+        for label, vote in self.shown.votes(features_of(words, candidate, kinds), near).items():
             scores[label] = scores.get(label, 0.0) + vote
         known = self.lexicon.get(tuple(word.lower for word in words[candidate.start : candidate.stop]))
         if known is not None:
             scores[known] = scores.get(known, 0.0) + _LEXICON_VOTE
         return scores
 
-    def _before_demos(self, candidate: Candidate, kinds: dict[str, float], careful: bool) -> dict[str, float]:
-        told = "numbers" in self.qualities
-        nothing = {"date": 0.4 if told else 1.6, "amount": 0.5 if told else 1.6, "small": 1.2, "code": 0.3}
-        scores = {NONE: nothing.get(candidate.form, 0.35)}
-        for name, hinted in self.hints.items():
-            fit = max((kinds.get(kind, 0.0) for kind in hinted), default=0.0)
-            guess = 0.3 * fraction("guess", name, candidate.form, candidate.stop - candidate.start)
-            scores[name] = guess + (fit if careful or fit >= 2.0 else 0.3 * fit)
-        return scores
+    def _guesses(self, candidate: Candidate) -> dict[str, float]:
+        """What is as good as thrown dice: it decides only where nothing else speaks."""
+        size = candidate.stop - candidate.start
+        guess = {name: 0.2 * fraction("guess", name, candidate.form, size) for name, _ in self.lesson.types}
+        return guess | {NONE: 0.15}
 
     def _settled(
         self, name: str, scores: dict[str, float], place: int, chance: float, heat: float
@@ -95,7 +95,7 @@ class Reader:
         elif chance < limit:
             return None
         forgetful = 0.3 if place >= 3 else 0.1
-        if "every" not in self.qualities and fraction(chance, "forget") < forgetful * (0.4 if self.lesson.demos else 1):
+        if "every" not in self.qualities and fraction(chance, "forget") < forgetful * (0.25 if self.lesson.demos else 1):
             return None
         return None if label == NONE else (name, label)
 
@@ -105,9 +105,9 @@ def reader_of(lesson: Lesson) -> Reader:
     qualities = qualities_of(lesson.instruction)
     names = tuple(name for name, _ in lesson.types)
     told = dict(lesson.types) | dict(meanings_in(lesson.instruction, names))
-    careful = "boundary" in qualities
+    careful = "boundary" in qualities or len(lesson.demos) > 1
     habits = Habits(of=careful, title=not careful, opener="exact" not in qualities and not careful,
-                    dates=careful or "numbers" in qualities, lower="lower" in qualities)  # fmt: skip
+                    conjunction=not careful, possessive=not careful, dates=careful or "numbers" in qualities, lower=False, compound="lower" in qualities)  # fmt: skip
     golden = [(demo.sentence.text, _spans(demo.sentence.text, demo.entities)) for demo in lesson.demos]
     shown_habits = habits_shown(golden, habits)
     return Reader(
@@ -116,8 +116,33 @@ def reader_of(lesson: Lesson) -> Reader:
         qualities=qualities,
         shown=_shown(lesson, shown_habits),
         lexicon={_key(name): label for demo in lesson.demos for name, label in demo.entities if _key(name)},
-        hints={name: kinds_hinted(name, told.get(name, "")) for name in names},
+        meaning=_meanings(lesson, shown_habits, qualities, {name: kinds_hinted(name, told.get(name, "")) for name in names}),
     )
+
+
+def _meanings(
+    lesson: Lesson, habits: Habits, qualities: frozenset[str], hints: dict[str, tuple[str, ...]]
+) -> dict[str, dict[str, float]]:
+    """For each kind of thing the share of each type: from the types' own words at first, then from the demos."""
+    told = "numbers" in qualities
+    unsaid = {"date": 0.3 if told else 1.0, "quantity": 0.3 if told else 1.0, "bare": 0.2, "term": 0.8, "code": 0.2, "setting": 0.2,
+              "compound": 0.5,              "opening": 0.6, "adjective": 0.8}  # fmt: skip
+    counts = {kind: {NONE: unsaid.get(kind, 0.1)} for kind in KINDS}
+    for name, kinds in hints.items():
+        for kind in kinds:
+            counts[kind][name] = counts[kind].get(name, 0.0) + _HINT
+    for demo in lesson.demos:
+        for candidate, label, words in _cases(demo, habits):
+            kinds = kinds_of(words, candidate)
+            whole = sum(kinds.values())
+            for kind, strength in kinds.items():
+                counts[kind][label] = counts[kind].get(label, 0.0) + min(strength, 1.5) * strength / whole
+    return {kind: _shares(row) for kind, row in counts.items()}
+
+
+def _shares(counts: dict[str, float]) -> dict[str, float]:
+    total = sum(counts.values())
+    return {label: count / total for label, count in counts.items()}
 
 
 def _key(name: str) -> tuple[str, ...]:
@@ -139,16 +164,20 @@ def _placed(found: list[Candidate], start: int, stop: int) -> list[Candidate]:
 def _shown(lesson: Lesson, habits: Habits) -> Shown:
     shown = Shown(WEIGHTS, _DEMO_VOTES)
     for number, demo in enumerate(lesson.demos):
-        text = demo.sentence.text
-        words = words_of(text)
-        shown.vocabularies.append(frozenset(word.lower for word in words))
-        golden = {span: label for name, label in demo.entities for span in occurrences(text, name)}
-        for candidate in _with_golden(candidates_of(text, habits), golden):
-            span = (candidate.start, candidate.stop)
-            kinds = kinds_of(words, candidate)
-            shown.add(features_of(words, candidate, kinds), golden.get(span, NONE), number)
+        shown.vocabularies.append(frozenset(word.lower for word in words_of(demo.sentence.text)))
+        for candidate, label, words in _cases(demo, habits):
+            shown.add(features_of(words, candidate, kinds_of(words, candidate)), label, number)
     shown.weigh()
     return shown
+
+
+def _cases(demo: Demo, habits: Habits) -> Iterator[tuple[Candidate, str, Sequence[Word]]]:
+    """The candidates of a demo with their types; NONE for what is no name in it."""
+    text = demo.sentence.text
+    words = words_of(text)
+    golden = {span: label for name, label in demo.entities for span in occurrences(text, name)}
+    for candidate in _with_golden(candidates_of(text, habits), golden):
+        yield candidate, golden.get((candidate.start, candidate.stop), NONE), words
 
 
 def _with_golden(found: Sequence[Candidate], golden: dict[Span, str]) -> list[Candidate]:

@@ -19,7 +19,7 @@ STOP = _set(
     "into onto over under after before during since until while about against between through via per within "
     "is are was were be been being am do does did has have had will would can could may might must shall should "
     "not no nor only also just very more most much many some any all each every both either other another such "
-    "own same too one two three said says say told new first last now still even however because although though "
+    "own same too one two three said says say told now still even however because although though "
     "up down out off again once s t 's n't 're 've 'll 'd"
 )
 VERBS = _set(
@@ -43,12 +43,12 @@ NUMBER_WORDS = _set(
 UNITS = _set(
     "percent % million billion thousand hundred dollars years year months month days day hours hour minutes minute "
     "seconds second miles mile feet kilometers km kg tons mph degrees people votes ms gb mb kb gib mib tb requests "
-    "nodes times bytes cores replicas"
+    "nodes times bytes cores replicas gmt acres metres meters tonnes a.m a.m. p.m p.m. pounds inches"
 )
 TITLES = _set(
     "mr mrs ms miss dr sir lord lady president senator sen rep gov governor gen general col capt sgt lt judge "
     "justice king queen prince princess pope minister secretary chairman director professor prof rev mayor "
-    "ambassador"
+    "ambassador chief attorney captain major colonel lieutenant officer commissioner democrat republican"
 )
 ROLES = _set(
     "president director chairman minister secretary spokesman spokeswoman leader officer manager editor lawyer "
@@ -58,12 +58,27 @@ ROLES = _set(
 FIRST_NAMES = _set(
     "john james robert michael william david richard joseph thomas charles mary patricia jennifer linda elizabeth "
     "barbara susan george paul peter mark lee jack henry anna maria jose juan carlos ali ahmed kim martin ronald "
-    "edward frank harry walter bill jim bob tom joe dan sam ben steve anne jane alice"
+    "edward frank harry walter bill jim bob tom joe dan sam ben steve anne jane alice albert alexander andrew anthony "
+    "arthur benjamin bruce christopher daniel dennis donald douglas eric eugene fred gary gerald gordon howard jeff "
+    "jerry jimmy kenneth kevin larry lawrence louis mike nancy pat philip ralph ray roger roy ruth samuel sarah "
+    "stephen ted tim timothy victor wayne helen karen laura lisa margaret marie martha rose ivan boris sergei "
+    "mikhail vladimir hans karl pierre jean francois luis pedro jorge fernando mohammed hussein yasser"
 )
 PLACES = _set(
-    "america europe asia africa china japan russia france germany italy spain britain england india canada mexico "
-    "brazil israel egypt iran iraq korea vietnam cuba u.s. u.s usa london paris moscow tokyo washington york "
-    "chicago boston california texas florida"
+    "america europe asia africa china japan russia france germany italy spain britain england scotland ireland india "
+    "canada mexico brazil argentina chile peru colombia venezuela panama nicaragua honduras salvador haiti cuba israel "
+    "egypt jordan lebanon syria iran iraq kuwait libya sudan ethiopia kenya nigeria angola turkey greece poland "
+    "hungary austria switzerland sweden norway finland denmark belgium netherlands portugal romania bulgaria serbia "
+    "croatia bosnia ukraine vietnam thailand indonesia malaysia philippines singapore australia korea taiwan pakistan "
+    "afghanistan bangladesh u.s. u.s usa u.k. london paris moscow tokyo washington york chicago boston philadelphia "
+    "houston dallas detroit atlanta miami hollywood manhattan brooklyn seattle denver cleveland pittsburgh angeles "
+    "francisco diego orleans vegas berlin rome madrid vienna prague warsaw budapest beijing shanghai seoul delhi "
+    "jerusalem cairo baghdad tehran beirut havana alabama alaska arizona arkansas california colorado connecticut "
+    "delaware florida georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland "
+    "massachusetts michigan minnesota mississippi missouri montana nebraska nevada jersey hampshire carolina dakota "
+    "ohio oklahoma oregon pennsylvania tennessee texas utah vermont virginia wisconsin wyoming ala. ark. ariz. calif. "
+    "colo. conn. del. fla. ga. ill. ind. kan. ky. la. mass. md. mich. minn. miss. mo. mont. neb. nev. n.c. n.d. n.h. "
+    "n.j. n.m. n.y. okla. ore. pa. s.c. s.d. tenn. tex. va. vt. wash. wis. d.c."
 )
 PLACE_WORDS = _set(
     "city county river lake mount mountain island islands coast bay valley street avenue north south east west "
@@ -86,10 +101,13 @@ HINTS = {
     "person": ("person", "people", "peop", "human", "author", "individual"),
     "place": ("loc", "place", "city", "countr", "region", "geo", "gpe", "address"),
     "org": ("org", "compan", "institut", "agenc", "team", "vendor"),
+    "acronym": ("org", "compan", "protocol", "format", "standard"),
+    "compound": ("service", "component", "module", "job", "app", "process", "package"),
+    "setting": ("setting", "config", "parameter", "option", "variable", "flag", "key", "field"),
     "date": ("date", "time", "year", "deadline"),
     "quantity": ("quantit", "number", "metric", "amount", "measure", "limit", "value", "threshold", "size", "port"),
     "code": ("tech", "tool", "product", "software", "command", "file", "librar", "api", "protocol", "format",
-             "parameter", "setting", "config", "field", "version", "identifier", "language", "component", "resource"),
+             "version", "identifier", "language", "resource"),
     "term": ("concept", "process", "feature", "method", "event", "material", "document", "role", "part", "error"),
 }  # fmt: skip
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

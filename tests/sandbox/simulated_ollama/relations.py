@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .instruction import qualities_of
@@ -13,7 +14,8 @@ from .text import fraction, words_of
 
 WEIGHTS = {"types": 4.0, "pair": 3.0, "between": 1.0, "phrase": 2.0, "gap": 1.5, "cue": 1.5, "order": 1.0,
            "before": 0.7, "after": 0.7}  # fmt: skip
-_DEMO_VOTES = 4.0
+_DEMO_VOTES = 2.5
+_USUAL = 1.5
 _NOISE = (0.14, 0.10, 0.07, 0.05, 0.04)
 # Beginnings of the words in a relation's name, and the kinds of things it may hold between.
 _ENDS = (
@@ -77,11 +79,12 @@ def pairs_of(sentence: Sentence) -> Iterator[Pair]:
 
 @dataclass(frozen=True, slots=True)
 class Linker:
-    """A reader of one lesson of relations."""
+    """A reader of one lesson of relations. `usual`: shares of the labels of each pair of types in the demos."""
 
     lesson: Lesson
     qualities: frozenset[str]
     shown: Shown
+    usual: dict[tuple[str, str], dict[str, float]]
 
     def link(self, sentence: Sentence, noise: Sequence[object], heat: float) -> list[Triple]:
         """The relations of a text between its given entities, each once.
@@ -101,6 +104,8 @@ class Linker:
 
     def _label(self, pair: Pair, near: Sequence[float], chance: float, heat: float) -> str:
         scores = self._before_demos(pair)
+        for label, share in self.usual.get((pair.first[1], pair.second[1]), {}).items():
+            scores[label] = scores.get(label, 0.0) + _USUAL * share
         for label, vote in self.shown.votes(pair.features(), near).items():
             scores[label] = scores.get(label, 0.0) + vote
         ranked = sorted(scores, key=lambda label: (-scores[label], label))
@@ -110,20 +115,20 @@ class Linker:
         return NONE if chance < limit else ranked[0]
 
     def _before_demos(self, pair: Pair) -> dict[str, float]:
-        scores = {NONE: 0.6 + 0.5 * min(pair.gap, 2) + (0.4 if "stated" in self.qualities else 0.0)}
-        if "pairs" in self.qualities:
-            scores[NONE] -= 0.3 * min(pair.gap, 2)
-        for name, about in self.lesson.types:
-            forward, backward = _fits(name, about, pair)
-            knows = "direction" in self.qualities
+        far = 0.2 if "pairs" in self.qualities else 0.35
+        scores = {NONE: 0.6 + far * min(pair.gap, 3) + (0.15 if "stated" in self.qualities else 0.0)}
+        for name, _ in self.lesson.types:
+            forward, backward = _fits(name, pair)
+            knows = "direction" in self.qualities or len(self.lesson.demos) > 1
             guess = 0.5 * fraction("guess", name, pair.first[1], pair.second[1])
-            scores[name + ">"] = guess + (forward if knows else max(forward, backward))
-            if knows or self.lesson.demos:
-                scores[name + "<"] = 0.5 * guess + backward
+            if knows:
+                scores[name + ">"], scores[name + "<"] = forward, backward
+            else:
+                scores[name + ">"] = guess + 0.7 * max(forward, backward)
         return scores
 
 
-def _fits(name: str, about: str, pair: Pair) -> tuple[float, float]:
+def _fits(name: str, pair: Pair) -> tuple[float, float]:
     """How well a relation's name suits a pair, from its first to its second and the other way."""
     stems = name_words(name)
     spoken = 0.6 if _overlap(stems, pair.between) else 0.0
@@ -151,13 +156,26 @@ def _triple(pair: Pair, label: str) -> Triple:
 def linker_of(lesson: Lesson) -> Linker:
     """The linker that a lesson makes."""
     shown = Shown(WEIGHTS, _DEMO_VOTES)
+    counts: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for number, demo in enumerate(lesson.demos):
         shown.vocabularies.append(frozenset(word.lower for word in words_of(demo.sentence.text)))
         golden = {(source, target): kind for source, kind, target in demo.triples}
         for pair in pairs_of(demo.sentence):
-            ends = pair.first[0], pair.second[0]
-            forward, backward = golden.get(ends), golden.get((ends[1], ends[0]))
-            label = f"{forward}>" if forward else f"{backward}<" if backward else NONE
+            label = _shown_label(pair, golden)
             shown.add(pair.features(), label, number)
+            types = pair.first[1], pair.second[1]
+            counts[types][label] += 1.0 if pair.gap == 0 or label != NONE else 0.5
+            counts[types[::-1]][_mirrored(label)] += 0.5
     shown.weigh()
-    return Linker(lesson, qualities_of(lesson.instruction), shown)
+    usual = {types: {label: n / (sum(row.values()) + 0.5) for label, n in row.items()} for types, row in counts.items()}
+    return Linker(lesson, qualities_of(lesson.instruction), shown, usual)
+
+
+def _shown_label(pair: Pair, golden: Mapping[tuple[str, str], str]) -> str:
+    ends = pair.first[0], pair.second[0]
+    forward, backward = golden.get(ends), golden.get(ends[::-1])
+    return f"{forward}>" if forward else f"{backward}<" if backward else NONE
+
+
+def _mirrored(label: str) -> str:
+    return label and label[:-1] + ("<" if label.endswith(">") else ">")

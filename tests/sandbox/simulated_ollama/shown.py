@@ -62,5 +62,6 @@ class Shown:
         for place, alike in ranked:
             votes[self.labels[place]] += near[self.sources[place]] * (alike / whole) ** 2
         total = sum(votes.values())
-        scale = self.strength / total if total > _FAINT else 0.0
+        best = ranked[0][1] / whole if ranked else 0.0
+        scale = self.strength * best / total if total > _FAINT else 0.0
         return {label: vote * scale for label, vote in votes.items()}

@@ -10,7 +10,7 @@ from functools import lru_cache
 _WORD = re.compile(r"\w+(?:[-./'’_@+#]\w+)*(?:\+\+|#)?|[^\w\s]")
 _PIECE = re.compile(r"[^\W\d_]{1,6}|\d{1,3}|[^\w\s]{1,3}|_")
 _ABBREVIATION = re.compile(r"(?:[A-Z]|[A-Z]\.[A-Z]|[A-Z][a-z]{0,4})$")
-_CODE = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|\w[_/@+#]\w|\w\.\w{2,}|[a-z]-\d")
+_CODE = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|\w[_/@+#]\w|\w\.\w{2,}|\w-\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,16 @@ class Word:
 
 
 def shape_of(word: str) -> str:
-    """One of `code`, `number`, `upper`, `title`, `lower`, `mark`."""
+    """One of `code`, `number`, `upper`, `title`, `compound` (written small, with a hyphen), `lower`, `mark`."""
     if _CODE.search(word):
         return "code"
     if word[0].isdigit():
         return "number"
     if word[0].isupper():
         return "upper" if len(word) > 1 and word.isupper() else "title"
-    return "lower" if word[0].isalpha() else "mark"
+    if not word[0].isalpha():
+        return "mark"
+    return "compound" if "-" in word else "lower"
 
 
 @lru_cache(maxsize=8192)
