@@ -18,15 +18,19 @@ _DEMO_VOTES = 2.5
 _USUAL = 1.5
 _NOISE = (0.14, 0.10, 0.07, 0.05, 0.04)
 # Beginnings of the words in a relation's name, and the kinds of things it may hold between.
+_THINGS = frozenset({"code", "compound"})
+_PERSON, _PLACE, _ORG = frozenset({"person"}), frozenset({"place"}), frozenset({"org"})
 _ENDS = (
-    (("live", "born", "resid"), ("person", "place")),
-    (("work", "employ", "member"), ("person", "org")),
-    (("based", "headquart"), ("org", "place")),
-    (("locat", "part"), ("place", "place")),
-    (("kill", "murder"), ("person", "person")),
-    (("use", "depend", "call", "require"), ("code", "code")),
-    (("own", "maintain"), ("code", "org")),
-    (("config", "set"), ("quantity", "code")),
+    (("live", "born", "resid"), _PERSON, _PLACE),
+    (("work", "employ", "member"), _PERSON, _ORG),
+    (("orgbased", "based", "headquart"), _ORG, _PLACE),
+    (("locat", "part"), _PLACE, _PLACE),
+    (("kill", "murder"), _PERSON, _PERSON),
+    (("use",), _THINGS, frozenset({"code"})),
+    (("depend", "call", "require"), _THINGS, frozenset({"compound"})),
+    (("own", "maintain"), _THINGS, _ORG),
+    (("expos", "speak", "serv"), _THINGS, frozenset({"acronym"})),
+    (("config", "set"), frozenset({"setting", "quantity"}), _THINGS),
 )
 _SIGNS = ({"use", "uses", "used", "using", "in", "on", "through", "with"}, {"own", "owns", "owned", "maintain"},
           {"at", "for", "of"}, {"in", "from", ","}, CAUSE_WORDS)  # fmt: skip
@@ -116,13 +120,13 @@ class Linker:
 
     def _before_demos(self, pair: Pair) -> dict[str, float]:
         far = 0.2 if "pairs" in self.qualities else 0.35
-        scores = {NONE: 0.6 + far * min(pair.gap, 3) + (0.15 if "stated" in self.qualities else 0.0)}
+        scores = {NONE: 0.48 + far * min(pair.gap, 3) + (0.1 if "stated" in self.qualities else 0.0)}
         for name, _ in self.lesson.types:
             forward, backward = _fits(name, pair)
             knows = "direction" in self.qualities or len(self.lesson.demos) > 1
-            guess = 0.5 * fraction("guess", name, pair.first[1], pair.second[1])
+            guess = 0.3 * fraction("guess", name, pair.first[1], pair.second[1])
             if knows:
-                scores[name + ">"], scores[name + "<"] = forward, backward
+                scores[name + ">"], scores[name + "<"] = 0.5 * guess + 0.7 * forward, 0.7 * backward
             else:
                 scores[name + ">"] = guess + 0.7 * max(forward, backward)
         return scores
@@ -132,14 +136,14 @@ def _fits(name: str, pair: Pair) -> tuple[float, float]:
     """How well a relation's name suits a pair, from its first to its second and the other way."""
     stems = name_words(name)
     spoken = 0.6 if _overlap(stems, pair.between) else 0.0
-    ends = next((kinds for starts, kinds in _ENDS if any(word.startswith(starts) for word in stems)), None)
+    ends = next((ends for starts, *ends in _ENDS if any(word.startswith(starts) for word in stems)), None)
     if ends is None:
         return spoken, spoken
-    first, second = kinds_hinted(pair.first[1], ""), kinds_hinted(pair.second[1], "")
-    killed = CAUSE_WORDS.isdisjoint(pair.between) and ends == ("person", "person")
-    size = 0.1 if killed else 0.5
-    forward = size if ends[0] in first and ends[1] in second else 0.0
-    backward = size if ends[0] in second and ends[1] in first else 0.0
+    first, second = set(kinds_hinted(pair.first[1], "")), set(kinds_hinted(pair.second[1], ""))
+    peaceful = ends == [_PERSON, _PERSON] and CAUSE_WORDS.isdisjoint(pair.between)
+    size = 0.1 if peaceful else 0.5
+    forward = size if ends[0] & first and ends[1] & second else 0.0
+    backward = size if ends[0] & second and ends[1] & first else 0.0
     return spoken + forward, spoken + backward
 
 
