@@ -1,4 +1,7 @@
-"""`python -m tests.sandbox.simulated_ollama`: listen until SIGTERM or SIGINT; the first line printed is the URL."""
+"""`python -m tests.sandbox.simulated_ollama`.
+
+Listen until SIGTERM or SIGINT; the first line printed is the URL.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,14 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--slots", type=int, default=4, help="calls served at once, as OLLAMA_NUM_PARALLEL")
-    parser.add_argument("--time-scale", type=float, default=0.025, help="real seconds a model second; 0: no waiting")
+    parser.add_argument(
+        "--time-scale", type=float, default=0.025, help="real seconds a model second; 0: no waiting"
+    )
     parser.add_argument("--context", type=int, default=32_768, help="as OLLAMA_CONTEXT_LENGTH")
     parser.add_argument("--model", action="append", default=[], metavar=spec, help="a model that is there")
-    parser.add_argument("--pullable", action="append", default=[], metavar=spec, help="one that can be pulled")
+    parser.add_argument(
+        "--pullable", action="append", default=[], metavar=spec, help="one that can be pulled"
+    )
     for field in fields(Faults):
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, type=type(field.default), default=field.default, dest=f"fault_{field.name}")

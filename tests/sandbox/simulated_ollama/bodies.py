@@ -28,7 +28,9 @@ class Loaded:
 
 def reply(status: int, body: Mapping[str, Any]) -> web.Response:
     """A JSON answer as gin writes it."""
-    return web.Response(status=status, body=json.dumps(body, ensure_ascii=False).encode(), headers={"Content-Type": _JSON})
+    return web.Response(
+        status=status, body=json.dumps(body, ensure_ascii=False).encode(), headers={"Content-Type": _JSON}
+    )
 
 
 def torn(request: web.Request) -> web.Response:
@@ -64,21 +66,45 @@ def _time(moment: datetime) -> str:
 
 
 def listed(model: Model, since: datetime) -> dict[str, Any]:
-    return {"name": model.name, "model": model.name, "modified_at": _time(since), "size": model.size,
-            "digest": model.digest, "details": model.details | {"context_length": model.context},
-            "capabilities": list(model.capabilities)}  # fmt: skip
+    return {
+        "name": model.name,
+        "model": model.name,
+        "modified_at": _time(since),
+        "size": model.size,
+        "digest": model.digest,
+        "details": model.details | {"context_length": model.context},
+        "capabilities": list(model.capabilities),
+    }
 
 
 def described(model: Model, since: datetime) -> dict[str, Any]:
-    info = {"general.architecture": FAMILY, "general.basename": model.name, "general.parameter_count": 0,
-            f"{FAMILY}.context_length": model.context, f"{FAMILY}.embedding_length": model.dimension}  # fmt: skip
-    return {"modelfile": f"# A simulated model: no weights.\nFROM {model.name}\n",
-            "parameters": f"{'temperature':<30} 0.8", "template": "{{ .Prompt }}", "details": model.details,
-            "model_info": info, "capabilities": list(model.capabilities), "modified_at": _time(since)}  # fmt: skip
+    info = {
+        "general.architecture": FAMILY,
+        "general.basename": model.name,
+        "general.parameter_count": 0,
+        f"{FAMILY}.context_length": model.context,
+        f"{FAMILY}.embedding_length": model.dimension,
+    }
+    return {
+        "modelfile": f"# A simulated model: no weights.\nFROM {model.name}\n",
+        "parameters": f"{'temperature':<30} 0.8",
+        "template": "{{ .Prompt }}",
+        "details": model.details,
+        "model_info": info,
+        "capabilities": list(model.capabilities),
+        "modified_at": _time(since),
+    }
 
 
 def running(one: Loaded) -> dict[str, Any]:
     expires = _time(one.expires) if one.expires else "2318-01-01T00:00:00Z"
-    return {"name": one.model.name, "model": one.model.name, "size": one.model.size, "digest": one.model.digest,
-            "details": one.model.details, "expires_at": expires, "size_vram": one.model.size,
-            "context_length": one.context}  # fmt: skip
+    return {
+        "name": one.model.name,
+        "model": one.model.name,
+        "size": one.model.size,
+        "digest": one.model.digest,
+        "details": one.model.details,
+        "expires_at": expires,
+        "size_vram": one.model.size,
+        "context_length": one.context,
+    }

@@ -15,8 +15,8 @@ from .request import ChatRequest, Refused
 from .text import count_tokens, fraction
 
 TOO_LONG = (
-    "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust "
-    "the context length in settings, or use a model with a longer context length"
+    "the prompt is longer than the context length currently available to the model; shorten the prompt, "
+    "adjust the context length in settings, or use a model with a longer context length"
 )
 _CHUNKS = 24
 _THINKING = {True: 400, "low": 150, "medium": 400, "high": 900, "max": 1600}
@@ -35,7 +35,7 @@ class Reply:
 
 
 def fitted(request: ChatRequest, model: Model, context: int) -> tuple[Message, ...]:
-    """The messages that fit the context: all, or as Ollama drops them, the first ones but for system messages.
+    """The messages that fit the context: all, or what is left where Ollama drops the first ones.
 
     Raises:
         Refused: 400 where they don't fit and the call says `truncate: false`; where the model cannot do it.
@@ -64,7 +64,7 @@ def replied(request: ChatRequest, messages: Sequence[Message], model: Model, con
     prompt = prompt_tokens(messages)
     room = max(context - prompt, 1)
     limit = room if request.num_predict is None else min(request.num_predict, room)
-    thinking = thoughts(request.think, model)
+    thinking = thoughts(model, request.think)
     spent, thinking_cut = _cut(thinking, limit)
     used, content_cut = _cut(content, limit - spent) if spent < limit or not content else (0, "")
     whole = thinking_cut == thinking and content_cut == content
@@ -79,7 +79,7 @@ def _content(request: ChatRequest, messages: Sequence[Message]) -> str:
     return reply_to(messages, request.temperature, request.seed)
 
 
-def thoughts(think: bool | str | None, model: Model) -> str:
+def thoughts(model: Model, think: bool | str | None) -> str:  # noqa: FBT001 - as in the protocol
     """The thinking of a reply: where the model can think it does so unless it is told not to."""
     if "thinking" not in model.capabilities or think is False:
         return ""

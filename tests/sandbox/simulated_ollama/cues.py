@@ -18,12 +18,37 @@ from .knowledge import (
 from .spans import Candidate, is_title
 from .text import Word
 
-WEIGHTS = {"name": 6.0, "head": 2.5, "first": 1.5, "kind": 3.0, "form": 1.5, "before": 1.2, "after": 1.2,
-           "shape": 0.8, "ending": 0.6, "length": 0.4, "place": 0.4, "around": 0.8}  # fmt: skip
+WEIGHTS = {
+    "name": 6.0,
+    "head": 2.5,
+    "first": 1.5,
+    "kind": 3.0,
+    "form": 1.5,
+    "before": 1.2,
+    "after": 1.2,
+    "shape": 0.8,
+    "ending": 0.6,
+    "length": 0.4,
+    "place": 0.4,
+    "around": 0.8,
+}
 
 
-KINDS = ("person", "place", "org", "acronym", "date", "quantity", "code", "setting", "compound", "term", "bare",
-         "opening", "adjective")  # fmt: skip
+KINDS = (
+    "person",
+    "place",
+    "org",
+    "acronym",
+    "date",
+    "quantity",
+    "code",
+    "setting",
+    "compound",
+    "term",
+    "bare",
+    "opening",
+    "adjective",
+)
 
 
 _ADJECTIVES = ("ian", "ese", "ish", "can", "ans", "ists", "ist", "ic")
@@ -63,7 +88,11 @@ def _of_form(words: Sequence[Word], candidate: Candidate) -> dict[str, float]:
     if candidate.form == "code":
         setting = "_" in first.text or ("." in first.text and first.text[0].islower())
         return {"setting": 2.0, "code": 0.3} if setting else {"code": 1.5}
-    return {{"compound": "compound", "small": "term"}.get(candidate.form, "bare"): 1.0} if candidate.form != "name" else {}
+    return (
+        {{"compound": "compound", "small": "term"}.get(candidate.form, "bare"): 1.0}
+        if candidate.form != "name"
+        else {}
+    )
 
 
 def _of_name(words: Sequence[Word], candidate: Candidate, *, careful: bool) -> list[tuple[str, float]]:
@@ -140,6 +169,23 @@ def _class_of(word: str) -> str:
     for name, group in groups:
         if bare in group:
             return name
-    if word in {"in", "at", "near", "from", "of", "by", "the", "to", ",", ".", "(", ")", "and", "'s", "^", "$"}:
+    if word in {
+        "in",
+        "at",
+        "near",
+        "from",
+        "of",
+        "by",
+        "the",
+        "to",
+        ",",
+        ".",
+        "(",
+        ")",
+        "and",
+        "'s",
+        "^",
+        "$",
+    }:
         return word
     return "said" if word in {"said", "says", "told"} else "word"

@@ -1,4 +1,7 @@
-"""Finding and typing names as the simulated model does: from the instruction and the demos of one prompt. Pure."""
+"""Finding and typing names as the simulated model does.
+
+From the instruction and the demos of one prompt. Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from .text import Word, fraction, words_of
 _DEMO_VOTES = 4.0
 _HINT = 2.5
 _LEXICON_VOTE = 3.0
+_SLIPS = (0.12, 0.05, 0.0)  # by how many of exact copies and full names an instruction asks for
 _NOISE = (0.16, 0.08, 0.05, 0.03, 0.02)  # share of answers gone wrong with 0, 1, 2, 3, and more demos
 
 
@@ -42,12 +46,21 @@ class Reader:
         words = words_of(text)
         near = self.shown.nearness(frozenset(word.lower for word in words))
         for candidate in self._candidates(text):
-            name = text[words[candidate.start].start : words[candidate.stop - 1].end]
+            name = self._copied(text, candidate, noise)
             scores = self._scores(words, candidate, near)
             entity = self._settled(name, scores, len(found), fraction(*noise, name), heat)
             if entity is not None:
                 found.setdefault(entity)
         return list(found)
+
+    def _copied(self, text: str, candidate: Candidate, noise: Sequence[object]) -> str:
+        """The candidate's text; who isn't told to copy it exactly, or in full, loses a word now and then."""
+        words = words_of(text)
+        stop = candidate.stop
+        told = len({"exact", "boundary"} & self.qualities)
+        if stop - candidate.start > 1 and fraction(*noise, candidate.start, "copy") < _SLIPS[told]:
+            stop -= 1
+        return text[words[candidate.start].start : words[stop - 1].end]
 
     def _candidates(self, text: str) -> list[Candidate]:
         words = words_of(text)
@@ -81,7 +94,10 @@ class Reader:
         """What is as good as thrown dice: it decides only where nothing else speaks."""
         size = candidate.stop - candidate.start
         guess = {name: 0.2 * fraction("guess", name, candidate.form, size) for name, _ in self.lesson.types}
-        return guess | {NONE: 0.15}
+        nothing = (
+            0.15 + (0.15 if "closed" in self.qualities else 0.0) - (0.4 if "eager" in self.qualities else 0.0)
+        )
+        return guess | {NONE: nothing}
 
     def _settled(
         self, name: str, scores: dict[str, float], place: int, chance: float, heat: float
@@ -95,7 +111,9 @@ class Reader:
         elif chance < limit:
             return None
         forgetful = 0.3 if place >= 3 else 0.1
-        if "every" not in self.qualities and fraction(chance, "forget") < forgetful * (0.25 if self.lesson.demos else 1):
+        if "every" not in self.qualities and fraction(chance, "forget") < forgetful * (
+            0.25 if self.lesson.demos else 1
+        ):
             return None
         return None if label == NONE else (name, label)
 
@@ -106,36 +124,54 @@ def reader_of(lesson: Lesson) -> Reader:
     names = tuple(name for name, _ in lesson.types)
     told = dict(lesson.types) | dict(meanings_in(lesson.instruction, names))
     careful = "boundary" in qualities or len(lesson.demos) > 1
-    habits = Habits(of=careful, title=not careful, opener="exact" not in qualities and not careful,
-                    conjunction=not careful, possessive=not careful, dates=careful or "numbers" in qualities, lower=False, compound="lower" in qualities)  # fmt: skip
+    habits = Habits(
+        of=careful,
+        title=not careful,
+        opener="exact" not in qualities and not careful,
+        conjunction=not careful,
+        possessive=not careful,
+        dates=careful or "numbers" in qualities,
+        lower=False,
+        compound="lower" in qualities,
+    )
     golden = [(demo.sentence.text, _spans(demo.sentence.text, demo.entities)) for demo in lesson.demos]
     shown_habits = habits_shown(golden, habits)
+    hints = {name: kinds_hinted(name, told.get(name, "")) for name in names}
     return Reader(
         lesson=lesson,
         habits=shown_habits,
         qualities=qualities,
         shown=_shown(lesson, shown_habits),
         lexicon={_key(name): label for demo in lesson.demos for name, label in demo.entities if _key(name)},
-        meaning=_meanings(lesson, shown_habits, qualities, {name: kinds_hinted(name, told.get(name, "")) for name in names}),
+        meaning=_meanings(lesson, shown_habits, qualities, hints),
     )
 
 
 def _meanings(
     lesson: Lesson, habits: Habits, qualities: frozenset[str], hints: dict[str, tuple[str, ...]]
 ) -> dict[str, dict[str, float]]:
-    """For each kind of thing the share of each type: from the types' own words at first, then from the demos."""
+    """For each kind of thing the share of each type: told by the types' own words, then by the demos."""
     told = "numbers" in qualities
-    unsaid = {"date": 0.3 if told else 1.0, "quantity": 0.3 if told else 1.0, "bare": 0.2, "term": 0.8, "code": 0.2, "setting": 0.2,
-              "compound": 0.5,              "opening": 0.6, "adjective": 0.8}  # fmt: skip
+    unsaid = {
+        "date": 0.3 if told else 1.0,
+        "quantity": 0.3 if told else 1.0,
+        "bare": 0.2,
+        "term": 0.8,
+        "code": 0.2,
+        "setting": 0.2,
+        "compound": 0.5,
+        "opening": 0.6,
+        "adjective": 0.8,
+    }
     counts = {kind: {NONE: unsaid.get(kind, 0.1)} for kind in KINDS}
     for name, kinds in hints.items():
         for kind in kinds:
             counts[kind][name] = counts[kind].get(name, 0.0) + _HINT
     for demo in lesson.demos:
         for candidate, label, words in _cases(demo, habits):
-            kinds = kinds_of(words, candidate)
-            whole = sum(kinds.values())
-            for kind, strength in kinds.items():
+            seen = kinds_of(words, candidate)
+            whole = sum(seen.values())
+            for kind, strength in seen.items():
                 counts[kind][label] = counts[kind].get(label, 0.0) + min(strength, 1.5) * strength / whole
     return {kind: _shares(row) for kind, row in counts.items()}
 

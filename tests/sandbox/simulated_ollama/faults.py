@@ -1,4 +1,7 @@
-"""Failures to order: which calls go wrong, and how. A seeded generator decides, so that a test can be repeated."""
+"""Failures to order.
+
+Which calls go wrong, and how. A seeded generator decides, so that a test can be repeated.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ class Faults:
         garbage_rate: the answer is no JSON of the schema (the model ran away); done_reason is length.
         slow_rate: the answer comes `slow_seconds` late.
         slow_seconds: see slow_rate; real seconds.
-        pull_break_rate: share of a model that each pull fetches before it ends with an error line, 0: none ends so.
+        pull_break_rate: share of a model that each pull fetches before it ends with an error line;
+            0: none ends so.
         refuse_seconds: nobody listens for so long, from now on.
         remove: this model is gone, from now on.
         seed: of the generator that decides which calls go wrong.
@@ -50,7 +54,8 @@ class Faults:
         """The faults of a JSON object with these names.
 
         Raises:
-            ValueError: an unknown name, a value of another type, or a rate that cannot be.
+            ValueError: an unknown name, or a rate that cannot be.
+            TypeError: a value of another type.
         """
         known = {field.name: type(field.default) for field in fields(cls)}
         for name, value in body.items():
@@ -58,7 +63,7 @@ class Faults:
                 raise ValueError(f"unknown fault {name!r}; known are {', '.join(known)}")
             allowed = (int, float) if known[name] is float else known[name]
             if not isinstance(value, allowed) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a {known[name].__name__}")
+                raise TypeError(f"{name} must be a {known[name].__name__}")
         return cls(**body)
 
 
@@ -77,8 +82,13 @@ class FaultPlan:
         """What goes wrong with the next call, empty where nothing does."""
         faults = self.faults
         chance = self._random.random()
-        for fault, rate in (("busy", faults.busy_rate), ("reset", faults.reset_rate), ("cut", faults.cut_rate),
-                            ("garbage", faults.garbage_rate), ("slow", faults.slow_rate)):  # fmt: skip
+        for fault, rate in (
+            ("busy", faults.busy_rate),
+            ("reset", faults.reset_rate),
+            ("cut", faults.cut_rate),
+            ("garbage", faults.garbage_rate),
+            ("slow", faults.slow_rate),
+        ):
             if chance < rate:
                 return fault  # type: ignore[return-value]
             chance -= rate

@@ -1,12 +1,12 @@
 """How long a call takes: slots, prefix caches, one prefill at a time, streams that share the decoder.
 
 The model of a server (an assumption, from the facts that the project measured with): 1,500 prompt tokens a
-second, one prompt at a time, while which no stream goes on; 40 answer tokens a second for one stream, and a step
-that takes 1 + 0.08 (n - 1) times as long with n streams. A call goes to the free slot that holds the longest
-part of its prompt; only the rest is read. Calls wait in the order they came.
+second, one prompt at a time, while which no stream goes on; 40 answer tokens a second for one stream, and a
+step that takes 1 + 0.08 (n - 1) times as long with n streams. A call goes to the free slot that holds the
+longest part of its prompt; only the rest is read. Calls wait in the order they came.
 
-All streams run at one speed, so that one number, the tokens that each has made since the start, tells when any of
-them ends: an event for each end, no sleep for a token.
+All streams run at one speed, so that one number, the tokens that each has made since the start, tells when
+any of them ends: an event for each end, no sleep for a token.
 """
 
 from __future__ import annotations

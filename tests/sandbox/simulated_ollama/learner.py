@@ -1,8 +1,11 @@
-"""Answers to prompts that ask for a JSON object: a function of messages, schema, temperature and seed alone. Pure.
+"""Answers to prompts that ask for a JSON object.
 
-A small in-context learner: it reads the instruction, the types and the worked examples of the prompt, and treats
-the last text as they suggest. More and better examples make it better, and so does a wording that asks for the
-right things. It has seen no data set, and it errs: a few per cent of its answers go wrong by the prompt's hash.
+A function of messages, schema, temperature and seed alone. Pure.
+
+A small in-context learner: it reads the instruction, the types and the worked examples of the prompt, and
+treats the last text as they suggest. More and better examples make it better, and so does a wording that
+asks for the right things. It has seen no data set, and it errs: a few per cent of its answers go wrong by
+the prompt's hash.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from .text import fraction
 Message = tuple[str, str]
 
 
-def answer(messages: Sequence[Message], schema: Mapping[str, Any], temperature: float, seed: int | None) -> str:
+def answer(
+    messages: Sequence[Message], schema: Mapping[str, Any], temperature: float, seed: int | None
+) -> str:
     """One line of JSON that fits the schema.
 
     Args:
@@ -75,9 +80,9 @@ def _thoughts(kind: Kind, rows: list[dict[str, str]], sentence: Sentence, noise:
     if not rows:
         return f"{opening}. Nothing in it is of one of the listed types."
     if kind == "entities":
-        shown = "; ".join(f"{row['name']} is named, so it is taken as {row['type']}" for row in rows[:4])
+        shown = "; ".join(f"{row['name']} is named there and is used as {row['type']}" for row in rows[:8])
         return f"{opening}. {shown}."
-    shown = "; ".join(f"{row['source']} stands to {row['target']} as {row['type']}" for row in rows[:3])
+    shown = "; ".join(f"{row['source']} stands to {row['target']} as {row['type']}" for row in rows[:5])
     return f"{opening}. Of {len(sentence.given)} given names, {shown}."
 
 

@@ -35,14 +35,22 @@ class Model:
     @property
     def details(self) -> dict[str, Any]:
         """Ollama's `details`; the family says that nothing is real."""
-        return {"parent_model": "", "format": "gguf", "family": FAMILY, "families": [FAMILY],
-                "parameter_size": "0B", "quantization_level": "none"}  # fmt: skip
+        return {
+            "parent_model": "",
+            "format": "gguf",
+            "family": FAMILY,
+            "families": [FAMILY],
+            "parameter_size": "0B",
+            "quantization_level": "none",
+        }
 
     @property
     def layers(self) -> list[tuple[str, int]]:
         """Digest and bytes of each layer that a pull fetches."""
         sizes = [max(int(self.size * share), 1) for share in _LAYER_SHARES]
-        names = [hashlib.sha256(f"{self.digest}\n{number}".encode()).hexdigest() for number in range(len(sizes))]
+        names = [
+            hashlib.sha256(f"{self.digest}\n{number}".encode()).hexdigest() for number in range(len(sizes))
+        ]
         return [(f"sha256:{name}", size) for name, size in zip(names, sizes, strict=True)]
 
     @classmethod
@@ -64,7 +72,9 @@ class Model:
             elif key in {"context", "size", "dimension"}:
                 numbers[key] = int(value)
             else:
-                raise ValueError(f"model {name!r}: {word!r} is none of thinking, vision, embedding, context=, size=")
+                raise ValueError(
+                    f"model {name!r}: {word!r} is none of thinking, vision, embedding, context=, size="
+                )
         return cls(full_name(name), tuple(capabilities), **numbers)
 
 

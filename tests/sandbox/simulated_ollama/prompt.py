@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ def lesson_of(messages: Sequence[tuple[str, str]], kind: Kind, allowed: Sequence
     """Instruction, types and demos of the messages before the last; `allowed` are the schema's types."""
     system = "\n\n".join(content for role, content in messages if role == "system")
     demos: list[Demo] = []
-    for (role, content), (after, answer) in zip(messages, messages[1:], strict=False):
+    for (role, content), (after, answer) in itertools.pairwise(messages):
         if role == "user" and after == "assistant":
             demos += filter(None, [demo_of(content, answer, kind)])
     return Lesson(kind, instruction_of(system), described(system, allowed), tuple(demos))
@@ -125,7 +126,9 @@ def _answer_in(block: str) -> tuple[str, str]:
     lines = block.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("{"):
-            question = lines[: number - 1] if number and lines[number - 1].rstrip(":") in _LABELS else lines[:number]
+            question = (
+                lines[: number - 1] if number and lines[number - 1].rstrip(":") in _LABELS else lines[:number]
+            )
             return "\n".join(question).strip("\n"), line
     return block, ""
 

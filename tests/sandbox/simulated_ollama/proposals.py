@@ -1,7 +1,10 @@
-"""Free answers: the sections that DSPy's ChatAdapter asks for, as MIPROv2's proposer of instructions does. Pure.
+"""Free answers.
+
+The sections that DSPy's ChatAdapter asks for, as MIPROv2's proposer of instructions does. Pure.
 
 The proposed instructions differ in what they ask for. Which one a prompt gets is decided by the prompt, the
-temperature's seed and nothing else: some are good, some middling, some useless, so that there is something to find.
+temperature's seed and nothing else: some are good, some middling, some useless, so that there is something
+to find.
 """
 
 from __future__ import annotations
@@ -139,7 +142,11 @@ def meanings(given: dict[str, str]) -> str:
     told = []
     for name in filter(None, names):
         things = kinds_hinted(name, "") or tuple(kind for kind, _ in seen[name].most_common(2))
-        told += [f"{name} stands for {' and '.join(wordings.THINGS[thing] for thing in things[:2])}"] if things else []
+        told += (
+            [f"{name} stands for {' and '.join(wordings.THINGS[thing] for thing in things[:2])}"]
+            if things
+            else []
+        )
     return "; ".join(told) + "." if told else ""
 
 

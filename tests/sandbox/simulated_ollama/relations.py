@@ -12,8 +12,17 @@ from .prompt import Entity, Lesson, Sentence, Triple
 from .shown import NONE, Shown
 from .text import fraction, words_of
 
-WEIGHTS = {"types": 4.0, "pair": 3.0, "between": 1.0, "phrase": 2.0, "gap": 1.5, "cue": 1.5, "order": 1.0,
-           "before": 0.7, "after": 0.7}  # fmt: skip
+WEIGHTS = {
+    "types": 4.0,
+    "pair": 3.0,
+    "between": 1.0,
+    "phrase": 2.0,
+    "gap": 1.5,
+    "cue": 1.5,
+    "order": 1.0,
+    "before": 0.7,
+    "after": 0.7,
+}
 _DEMO_VOTES = 2.5
 _USUAL = 1.5
 _NOISE = (0.14, 0.10, 0.07, 0.05, 0.04)
@@ -32,8 +41,13 @@ _ENDS = (
     (("expos", "speak", "serv"), _THINGS, frozenset({"acronym"})),
     (("config", "set"), frozenset({"setting", "quantity"}), _THINGS),
 )
-_SIGNS = ({"use", "uses", "used", "using", "in", "on", "through", "with"}, {"own", "owns", "owned", "maintain"},
-          {"at", "for", "of"}, {"in", "from", ","}, CAUSE_WORDS)  # fmt: skip
+_SIGNS = (
+    {"use", "uses", "used", "using", "in", "on", "through", "with"},
+    {"own", "owns", "owned", "maintain"},
+    {"at", "for", "of"},
+    {"in", "from", ","},
+    CAUSE_WORDS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ def pairs_of(sentence: Sentence) -> Iterator[Pair]:
 
 @dataclass(frozen=True, slots=True)
 class Linker:
-    """A reader of one lesson of relations. `usual`: shares of the labels of each pair of types in the demos."""
+    """A reader of one lesson of relations; `usual` has the labels' shares for each pair of types."""
 
     lesson: Lesson
     qualities: frozenset[str]
@@ -120,7 +134,7 @@ class Linker:
 
     def _before_demos(self, pair: Pair) -> dict[str, float]:
         far = 0.2 if "pairs" in self.qualities else 0.35
-        scores = {NONE: 0.48 + far * min(pair.gap, 3) + (0.1 if "stated" in self.qualities else 0.0)}
+        scores = {NONE: 0.42 + far * min(pair.gap, 3) + (0.1 if "stated" in self.qualities else 0.0)}
         for name, _ in self.lesson.types:
             forward, backward = _fits(name, pair)
             knows = "direction" in self.qualities or len(self.lesson.demos) > 1
@@ -171,7 +185,10 @@ def linker_of(lesson: Lesson) -> Linker:
             counts[types][label] += 1.0 if pair.gap == 0 or label != NONE else 0.5
             counts[types[::-1]][_mirrored(label)] += 0.5
     shown.weigh()
-    usual = {types: {label: n / (sum(row.values()) + 0.5) for label, n in row.items()} for types, row in counts.items()}
+    usual = {
+        types: {label: n / (sum(row.values()) + 0.5) for label, n in row.items()}
+        for types, row in counts.items()
+    }
     return Linker(lesson, qualities_of(lesson.instruction), shown, usual)
 
 

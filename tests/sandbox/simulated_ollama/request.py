@@ -15,7 +15,7 @@ _GO_DURATION = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
 _LEVELS = {"low", "medium", "high", "max"}
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
     """A request that is answered with an error.
 
     Args:
@@ -109,7 +109,8 @@ def _field(body: Mapping[str, Any], name: str, kind: type, go: str) -> Any:
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
         raise Refused(
-            400, f"json: cannot unmarshal {_go_kind(value)} into Go struct field ChatRequest.{name} of type {go}"
+            400,
+            f"json: cannot unmarshal {_go_kind(value)} into Go struct field ChatRequest.{name} of type {go}",
         )
     return value
 
@@ -126,12 +127,18 @@ def _messages(rows: list[Any]) -> list[tuple[str, str]]:
     found = []
     for row in rows:
         if not isinstance(row, dict):
-            raise Refused(400, f"json: cannot unmarshal {_go_kind(row)} into Go struct field ChatRequest.messages"
-                               " of type api.Message")  # fmt: skip
+            raise Refused(
+                400,
+                f"json: cannot unmarshal {_go_kind(row)} into Go struct field ChatRequest.messages"
+                " of type api.Message",
+            )
         content = row.get("content") or ""
         if not isinstance(content, str):
-            raise Refused(400, f"json: cannot unmarshal {_go_kind(content)} into Go struct field "
-                               "Message.messages.content of type string")  # fmt: skip
+            raise Refused(
+                400,
+                f"json: cannot unmarshal {_go_kind(content)} into Go struct field "
+                "Message.messages.content of type string",
+            )
         found.append((str(row.get("role", "")).lower(), content))
     return found
 
@@ -197,7 +204,7 @@ def duration(value: Any) -> float | None:
 def _go_seconds(text: str) -> float:
     bare = text.lstrip("+-")
     parts = _GO_DURATION.findall(bare)
-    if bare != "0" and "".join(number + unit for number, unit in parts) != bare or not bare:
+    if (bare != "0" and "".join(number + unit for number, unit in parts) != bare) or not bare:
         missing = bool(re.fullmatch(r"[0-9.]+", bare))
         reason = "missing unit in duration" if missing else "invalid duration"
         raise Refused(400, f'time: {reason} "{text}"')

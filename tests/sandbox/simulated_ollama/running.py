@@ -9,7 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -85,7 +85,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError:
         bound.close()
         raise
-    bound.setblocking(False)
+    bound.setblocking(False)  # noqa: FBT003 - the library has no name for it
     return bound
 
 
@@ -100,7 +100,7 @@ class SimulatedOllama:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-ollama", daemon=True)
 
-    def __enter__(self) -> SimulatedOllama:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

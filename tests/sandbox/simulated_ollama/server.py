@@ -150,8 +150,11 @@ class Server:
         answer: dict[str, Any] = {"model": chat.shown_model(name), "embeddings": vectors}
         if texts:
             total = asyncio.get_running_loop().time() - began
-            answer |= {"total_duration": chat.nanoseconds(total), "load_duration": chat.nanoseconds(load),
-                       "prompt_eval_count": tokens}  # fmt: skip
+            answer |= {
+                "total_duration": chat.nanoseconds(total),
+                "load_duration": chat.nanoseconds(load),
+                "prompt_eval_count": tokens,
+            }
         return reply(200, answer)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -226,7 +229,7 @@ class Server:
         body = parsed_body(await request.read())
         try:
             faults = Faults.parsed(body)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise Refused(400, str(error)) from error
         self.plan.set(faults)
         if faults.remove:

@@ -1,4 +1,4 @@
-"""What worked examples leave behind: labelled cases by their features, and votes of the nearest ones. Pure."""
+"""What worked examples leave behind: labelled cases, and votes of those nearest to a new one. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Shown:
         return [1.0 + min(len(words), 6) / 6 for words in shared]
 
     def votes(self, features: Sequence[str], near: Sequence[float]) -> dict[str, float]:
-        """What the cases say of one with these features: a vote for each label, together at most `strength`."""
+        """What the cases say of one with these features: votes for labels, together at most `strength`."""
         likeness: dict[int, float] = defaultdict(float)
         for feature in features:
             weight = self.weights.get(feature, 0.0)

@@ -1,4 +1,4 @@
-"""Where names may stand in a sentence, by rules that a reader can be told or can pick up from worked examples. Pure."""
+"""Where names may stand in a sentence, by rules that a reader is told or picks up from examples. Pure."""
 
 from __future__ import annotations
 
@@ -80,7 +80,12 @@ def _is_month(word: Word) -> bool:
 
 
 def _is_day_of_month(words: Sequence[Word], at: int) -> bool:
-    return words[at].shape == "number" and len(words[at].text) < 3 and at + 1 < len(words) and _is_month(words[at + 1])
+    return (
+        words[at].shape == "number"
+        and len(words[at].text) < 3
+        and at + 1 < len(words)
+        and _is_month(words[at + 1])
+    )
 
 
 def _begins_name(words: Sequence[Word], at: int, habits: Habits) -> bool:
@@ -126,8 +131,16 @@ def _goes_on(words: Sequence[Word], at: int, habits: Habits) -> bool:
 def _joint(words: Sequence[Word], at: int, habits: Habits) -> int:
     """How many words the name reaches on over a joining word at `at`, 0 where it ends there."""
     word = words[at].lower
-    joins = {"of": habits.of, "for": habits.of, "and": habits.conjunction, "&": True, ",": habits.comma,
-             "'s": habits.possessive, "’s": habits.possessive, "-": True}  # fmt: skip
+    joins = {
+        "of": habits.of,
+        "for": habits.of,
+        "and": habits.conjunction,
+        "&": True,
+        ",": habits.comma,
+        "'s": habits.possessive,
+        "\u2019s": habits.possessive,
+        "-": True,
+    }
     if not (joins.get(word, False) or word in _PARTICLES):
         return 0
     if word == "of" and words[at - 1].lower.rstrip(".") in _COMPANY:
@@ -216,7 +229,7 @@ def _shown_at(
     words: Sequence[Word], at: int, word: Word, inside: set[int], firsts: set[int]
 ) -> Iterator[tuple[str, bool]]:
     after = words[at + 1] if at + 1 < len(words) else None
-    between = 0 < at and after is not None and _is_capital(words[at - 1]) and _is_capital(after)
+    between = at > 0 and after is not None and _is_capital(words[at - 1]) and _is_capital(after)
     joins = {"of": "of", "and": "conjunction", ",": "comma", "'s": "possessive"}
     if between and word.lower in joins and (at - 1 in inside or at + 1 in inside):
         yield joins[word.lower], at in inside

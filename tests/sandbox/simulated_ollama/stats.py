@@ -11,6 +11,7 @@ from typing import Any
 from .latency import Timing, Use
 
 _TRACE = 20_000
+_ASKED = ("model", "messages", "format", "think", "options")
 
 
 class Stats:
@@ -24,16 +25,24 @@ class Stats:
         self._trace: deque[dict[str, Any]] = deque(maxlen=_TRACE)
 
     def count_prompt(self, body: Mapping[str, Any]) -> str:
-        """Count a chat call's prompt (all that its answer depends on) and return its digest, 16 hex digits."""
-        asked = {key: body.get(key) for key in ("model", "messages", "format", "think", "options")}
+        """Count the prompt of a chat call, all that its answer depends on; returns its digest in hex."""
+        asked = {key: body.get(key) for key in _ASKED}
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
         self._prompts.add(digest)
         return digest.hex()[:16]
 
     def note(self, prompt: str, timing: Timing, decoded: int, end: str) -> None:
         """Add a finished chat call to the trace."""
-        self._trace.append({"prompt": prompt, "promptTokens": timing.prompt_tokens, "prefilled": timing.prefilled,
-                            "decoded": decoded, "waitedSeconds": round(timing.waited, 6), "end": end})  # fmt: skip
+        self._trace.append(
+            {
+                "prompt": prompt,
+                "promptTokens": timing.prompt_tokens,
+                "prefilled": timing.prefilled,
+                "decoded": decoded,
+                "waitedSeconds": round(timing.waited, 6),
+                "end": end,
+            }
+        )
 
     def as_json(self, use: Use, *, trace: bool) -> dict[str, Any]:
         """All of it as one JSON object; token and second counters come from the slots."""

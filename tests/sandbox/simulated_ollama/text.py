@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_WORD = re.compile(r"\w+(?:[-./'’_@+#]\w+)*(?:\+\+|#)?|[^\w\s]")
+_WORD = re.compile(r"\w+(?:[-./'\u2019_@+#]\w+)*(?:\+\+|#)?|[^\w\s]")
 _PIECE = re.compile(r"[^\W\d_]{1,6}|\d{1,3}|[^\w\s]{1,3}|_")
 _ABBREVIATION = re.compile(r"(?:[A-Z]|[A-Z]\.[A-Z]|[A-Z][a-z]{0,4})$")
 _CODE = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|\w[_/@+#]\w|\w\.\w{2,}|\w-\d")
@@ -25,7 +25,7 @@ class Word:
 
 
 def shape_of(word: str) -> str:
-    """One of `code`, `number`, `upper`, `title`, `compound` (written small, with a hyphen), `lower`, `mark`."""
+    """One of `code`, `number`, `upper`, `title`, `compound` (small, with a hyphen), `lower`, `mark`."""
     if _CODE.search(word):
         return "code"
     if word[0].isdigit():

@@ -27,9 +27,13 @@ class Turn:
     def body(self, timing: Timing) -> dict[str, Any]:
         """The whole reply as one object; a cut one has no end and no figures of it."""
         if self.fault == "cut":
-            return chat.line(self.asked, self.reply.content[: len(self.reply.content) // 2], self.reply.thinking)
+            return chat.line(
+                self.asked, self.reply.content[: len(self.reply.content) // 2], self.reply.thinking
+            )
         whole = chat.line(self.asked, self.reply.content, self.reply.thinking)
-        return chat.last(self.asked, self.reply.done_reason, self._metrics(timing)) | {"message": whole["message"]}
+        return chat.last(self.asked, self.reply.done_reason, self._metrics(timing)) | {
+            "message": whole["message"]
+        }
 
     async def lines(self, call: Call) -> AsyncIterator[dict[str, Any]]:
         """The reply in parts; a cut one stops in the middle."""
@@ -44,5 +48,3 @@ class Turn:
     def _metrics(self, timing: Timing) -> dict[str, int]:
         total = asyncio.get_running_loop().time() - self.began
         return chat.metrics_of(self.reply, timing, total, self.load)
-
-

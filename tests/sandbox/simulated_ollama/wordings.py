@@ -112,10 +112,14 @@ SUMMARIES: Final = (
     "Names are copied from the text, and the labels depend on the role a name has in its sentence.",
 )
 PROGRAM: Final = (
-    "The program extracts structured items from one sentence with one call of a language model. "
-    "It reads the text, thinks shortly, and returns a list of typed items.",
-    "This is a pipeline of a single step that turns a text into a list of labelled items, "
-    "most likely to fill a knowledge graph.",
+    (
+        "The program extracts structured items from one sentence with one call of a language model. "
+        "It reads the text, thinks shortly, and returns a list of typed items."
+    ),
+    (
+        "This is a pipeline of a single step that turns a text into a list of labelled items, "
+        "most likely to fill a knowledge graph."
+    ),
 )
 MODULE: Final = (
     "The module is the only step of the program; it takes the text and writes the typed items.",
