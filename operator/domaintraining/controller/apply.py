@@ -1,0 +1,241 @@
+"""Applying a plan: every write of the controller but the status."""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+
+from domaintraining.api.names import (
+    LABEL_NAME,
+    data_name,
+    domain_of,
+    prompt_name,
+    report_name,
+    run_name,
+)
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import Failure
+from domaintraining.api.run import Run, RunData
+from domaintraining.api.status import ModelStatus
+from domaintraining.controller import manifests
+from domaintraining.controller.attempt import Attempt
+from domaintraining.controller.cluster import (
+    CONFIG_MAP,
+    JOB,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    Cluster,
+    ClusterError,
+)
+from domaintraining.controller.decide import Plan
+from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
+from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
+from domaintraining.controller.project import promoted_served, rfc3339
+from domaintraining.controller.revisions import baseline_data, revision_data
+from domaintraining.controller.settings import Settings
+from domaintraining.errors import DomainTrainingError
+
+
+def resolve(observed: Observed, number: int, model: ModelStatus, settings: Settings) -> Run:
+    """The run as the trainer gets it: spec, then the operator's settings.
+
+    Raises:
+        DomainTrainingError: the name gives no valid domain (InvalidDomain).
+    """
+    resource, spec = observed.resource, observed.resource.spec
+    source, served = spec.dataset.config_map, promoted_served(observed)
+    data = RunData(
+        file=source.key if source else "inline.jsonl",
+        source=f"configmap {source.name}, key {source.key}" if source else "spec.dataset.inline",
+        format=spec.dataset.format if source else "jsonl",
+        split=spec.dataset.split,
+    )
+    return Run(
+        name=resource.name,
+        namespace=resource.namespace,
+        uid=resource.uid,
+        domain=domain_of(resource.name, spec.domain),
+        number=number,
+        hash=resource.hash,
+        image=_image(observed, number, settings),
+        tasks=spec.tasks,
+        types=spec.types,
+        instructions=spec.instructions,
+        data=data,
+        model=model,
+        options=spec.model.options,
+        max_concurrent_requests=settings.permits(model.endpoint, spec.model.max_concurrent_requests),
+        auto=spec.auto or settings.auto,
+        optimizer=spec.optimizer,
+        metric=spec.metric,
+        served=served.number if served else None,
+        outage_seconds=settings.outage_seconds,
+        verbose=settings.verbose,
+    )
+
+
+def _image(observed: Observed, number: int, settings: Settings) -> str:
+    """A run keeps its trainer image through an upgrade, unless it failed: then the new one may mend it."""
+    record = observed.record
+    if record is None or record.run.number != number or record.attempt.failure is not None:
+        return settings.trainer_image
+    return record.run.image
+
+
+async def put(cluster: Cluster, body: Object) -> None:
+    """Apply an object that is ours or not there yet.
+
+    Raises:
+        DomainTrainingError: it belongs to somebody else (NameConflict), or the API server refuses it.
+    """
+    metadata = body["metadata"]
+    kind = {"ConfigMap": CONFIG_MAP, "ServiceAccount": SERVICE_ACCOUNT, "Role": ROLE}.get(
+        body["kind"], ROLE_BINDING
+    )
+    found = await cluster.get(kind, metadata["namespace"], metadata["name"])
+    name = metadata["labels"][LABEL_NAME]
+    if found is not None and (found["metadata"].get("labels") or {}).get(LABEL_NAME) != name:
+        raise DomainTrainingError(
+            Reason.NAME_CONFLICT, f"{body['kind']} {metadata['name']} exists and is not of this resource"
+        )
+    try:
+        await cluster.apply(body)
+    except ClusterError as error:
+        raise failure_of_creation(error.status, str(error)) from error
+
+
+async def start(
+    cluster: Cluster, observed: Observed, plan: Plan, preflight: Preflight, settings: Settings
+) -> None:
+    """Start an attempt: record it, make its objects, then the Job. Each step may be repeated.
+
+    Raises:
+        DomainTrainingError: an object is refused or belongs to somebody else.
+    """
+    assert preflight.model is not None, "an attempt starts after its checks"
+    resource, record = observed.resource, observed.record
+    run = resolve(observed, plan.run, preflight.model, settings)
+    again = record is not None and record.run.number == plan.run
+    first = record.attempt.start_time if record is not None and again else rfc3339(observed.now)
+    attempt = Attempt(
+        number=plan.attempt,
+        data_digest=preflight.data_digest,
+        settings_digest=preflight.settings_digest,
+        retrain=resource.retrain_requested,
+        start_time=first,
+    )
+    await put(cluster, manifests.build_run(resource, run, attempt))
+    if resource.spec.dataset.inline is not None:
+        await put(cluster, manifests.build_data(resource, run))
+    await cluster.delete(CONFIG_MAP, resource.namespace, report_name(resource.name, run.number))
+    await put(cluster, manifests.build_report(resource, run.number))
+    for body in manifests.build_rights(resource, run.number):
+        await put(cluster, body)
+    await create_job(cluster, resource, manifests.build_job(resource, run, attempt))
+
+
+async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None:
+    """Create a Job once; that it is there already is fine where it is ours."""
+    try:
+        await cluster.create(body)
+    except ClusterError as error:
+        if not error.conflict:
+            raise failure_of_creation(error.status, str(error)) from error
+        name = body["metadata"]["name"]
+        found = await cluster.get(JOB, resource.namespace, name)
+        owners = (found or {}).get("metadata", {}).get("ownerReferences") or []
+        if found is not None and all(one.get("uid") != resource.uid for one in owners):
+            raise DomainTrainingError(
+                Reason.NAME_CONFLICT, f"Job {name} exists and is not of this resource"
+            ) from error
+
+
+async def record_failure(cluster: Cluster, observed: Observed) -> None:
+    """Write down why the attempt ended, so that it is known after its Job is gone."""
+    record = observed.record
+    assert record is not None, "a failure is that of a run"
+    error = failure_of(observed)
+    attempt = record.attempt.model_copy(
+        update={
+            "failure": Failure(reason=error.reason, message=error.message[:1024]),
+            "failed_time": rfc3339(observed.now),
+        }
+    )
+    await put(cluster, manifests.build_run(observed.resource, record.run, attempt))
+
+
+def failure_of(observed: Observed) -> DomainTrainingError:
+    """Why the attempt ended: what the trainer says, else what its pod shows."""
+    report = observed.report
+    if report.report is not None and report.report.failure is not None:
+        failure = report.report.failure
+        return DomainTrainingError(failure.reason, failure.message)
+    if report.error:
+        return DomainTrainingError(Reason.RESULT_INVALID, f"report of the trainer: {report.error}")
+    if observed.job is not None:
+        return failure_of_job(observed.job)
+    return DomainTrainingError(Reason.TRAINER_FAILED, "the Job is gone")
+
+
+async def take_over(cluster: Cluster, observed: Observed) -> None:
+    """Make the trainer's result a revision, promoted or rejected."""
+    record, report = observed.record, observed.report
+    assert record is not None and report.result is not None and report.baseline is not None
+    data, _ = revision_data(
+        report.result, report.baseline, promoted_served(observed), rfc3339(observed.now)
+    )
+    run = record.run
+    await put(cluster, manifests.build_revision(observed.resource, run.number, run.hash, data))
+
+
+async def publish_baseline(cluster: Cluster, observed: Observed) -> bool:
+    """Keep the baseline of the current run as revision 0; gives whether it was written."""
+    record, baseline = observed.record, observed.report.baseline
+    if record is None or baseline is None:
+        return False
+    data = baseline_data(baseline)
+    found = next((one for one in observed.revisions if one.number == 0), None)
+    if found is not None and found.data == data:
+        return False
+    resource = observed.resource
+    if found is not None:
+        await cluster.delete(CONFIG_MAP, resource.namespace, prompt_name(resource.name, 0))
+    await put(cluster, manifests.build_revision(resource, 0, record.run.hash, data))
+    return True
+
+
+async def serve(cluster: Cluster, resource: Resource, revision: Revision) -> None:
+    """Let `<name>-prompt` hold a revision."""
+    await put(cluster, manifests.build_served(resource, revision))
+
+
+async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision, ...]) -> None:
+    """Take over the revisions that an earlier resource of this name left."""
+    for one in revisions:
+        await put(cluster, manifests.build_revision(resource, one.number, one.hash, one.data))
+
+
+async def clean_up(cluster: Cluster, resource: Resource, run: int) -> None:
+    """Remove what only a running trainer needs: its rights and the copy of inline samples."""
+    name, namespace = run_name(resource.name, run), resource.namespace
+    for kind in (ROLE_BINDING, ROLE, SERVICE_ACCOUNT):
+        await cluster.delete(kind, namespace, name)
+    await cluster.delete(CONFIG_MAP, namespace, data_name(resource.name, run))
+
+
+async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
+    """Remove revisions beyond the limit, and records of runs that another one followed."""
+    resource = observed.resource
+    for one in plan.prune:
+        await cluster.delete(CONFIG_MAP, resource.namespace, prompt_name(resource.name, one.number))
+
+
+def event_name(resource: Resource, kind: str, reason: str, now: datetime) -> str:
+    """A name of its own for each event about a resource."""
+    text = f"{resource.uid}/{kind}/{reason}/{now.isoformat()}"
+    return f"{resource.name}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def with_preflight(observed: Observed, preflight: Preflight) -> Observed:
+    """What was observed, with the checks beside it."""
+    return replace(observed, preflight=preflight)

@@ -1,0 +1,184 @@
+"""The conditions, each from one small rule. Pure.
+
+Ready, Reconciling and Stalled are read as kstatus does
+(https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): the last two are there
+only while they are true.
+"""
+
+from typing import Final, NamedTuple
+
+from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.status import Condition, ConditionStatus
+from domaintraining.controller.decide import Plan, Step, revision_of
+from domaintraining.controller.observed import Observed
+from domaintraining.errors import DomainTrainingError
+
+DATASET_REASONS: Final = frozenset(
+    {Reason.DATASET_NOT_FOUND, Reason.DATASET_INVALID, Reason.TOO_FEW_SAMPLES, Reason.INVALID_DOMAIN}
+)
+MODEL_REASONS: Final = frozenset(
+    {
+        Reason.MODEL_NOT_ALLOWED,
+        Reason.MODEL_NOT_FOUND,
+        Reason.MODEL_PULLING,
+        Reason.MODEL_PULL_FAILED,
+        Reason.MODEL_UNSUITABLE,
+        Reason.MODEL_SERVER_UNAVAILABLE,
+    }
+)
+
+
+class _Said(NamedTuple):
+    status: ConditionStatus
+    reason: Reason
+    message: str = ""
+
+
+def conditions(
+    observed: Observed, plan: Plan, problem: DomainTrainingError | None, now: str
+) -> list[Condition]:
+    """All conditions; the time of one changes only with its status.
+
+    Args:
+        observed: what the reconcile saw last.
+        plan: what it decided.
+        problem: what kept the step from being done.
+        now: time of RFC 3339 for conditions that change.
+    """
+    trouble = problem or _trouble(observed, plan)
+    ready = _ready(observed, plan, trouble)
+    said = {
+        "Available": _available(observed),
+        "Ready": ready,
+        "Reconciling": _reconciling(plan, trouble, ready),
+        "Stalled": _stalled(plan, trouble, ready),
+        "DatasetValid": _dataset(observed, plan, trouble),
+        "ModelReady": _model(observed, trouble),
+        "Trained": _trained(plan, trouble, ready),
+        "Promoted": _promoted(observed, plan),
+    }
+    before = {one.type: one for one in observed.resource.status.conditions}
+    result = []
+    for kind, one in said.items():
+        if one is None:
+            continue
+        last = before.get(kind)
+        since = last.last_transition_time if last is not None and last.status == one.status else now
+        result.append(
+            Condition(
+                type=kind,
+                status=one.status,
+                reason=one.reason.value,
+                message=one.message[:1024],
+                observed_generation=observed.resource.generation,
+                last_transition_time=since,
+            )
+        )
+    return result
+
+
+def _trouble(observed: Observed, plan: Plan) -> DomainTrainingError | None:
+    """What is wrong with the attempt that goes on or that ended."""
+    record = observed.record
+    if plan.step is Step.WAIT and record is not None and record.attempt.failure is not None:
+        failure = record.attempt.failure
+        return DomainTrainingError(failure.reason, failure.message)
+    if plan.step is not Step.WATCH:
+        return None
+    report = observed.report.report
+    if report is not None and report.waiting is not None:
+        return DomainTrainingError(report.waiting.reason, report.waiting.message)
+    return observed.job.trouble if observed.job is not None else None
+
+
+def _with_remedy(trouble: DomainTrainingError) -> str:
+    message = trouble.message if trouble.message.endswith((".", "!", "?")) else f"{trouble.message}."
+    return f"{message} {trouble.remedy}".strip()
+
+
+def _needs_a_person(trouble: DomainTrainingError | None) -> bool:
+    return trouble is not None and REASONS[trouble.reason].stalled
+
+
+def _available(observed: Observed) -> _Said:
+    if observed.served is None:
+        return _Said("False", Reason.NO_PROMPT, "no prompt was promoted yet")
+    return _Said("True", Reason.PROMOTED, f"revision {observed.served.number} is served")
+
+
+def _ready(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) -> _Said:
+    if plan.step is Step.REST and trouble is None:
+        return _rest(observed)
+    if _needs_a_person(trouble):
+        assert trouble is not None
+        return _Said("False", Reason.FAILED, _with_remedy(trouble))
+    if plan.step is Step.WATCH:
+        running = observed.job is not None and observed.job.started
+        words = _with_remedy(trouble) if trouble else ""
+        report = observed.report.report
+        words = words or (report.progress.message if report and running else "")
+        return _Said("False", Reason.TRAINING if running else Reason.QUEUED, words)
+    return _Said("False", Reason.PENDING, _with_remedy(trouble) if trouble else "the run is being prepared")
+
+
+def _rest(observed: Observed) -> _Said:
+    revision = revision_of(observed, observed.resource.hash)
+    if revision is not None and revision.promoted:
+        return _Said("True", Reason.PROMOTED, f"revision {revision.number} is served")
+    number = revision.number if revision is not None else 0
+    return _Said(
+        "False",
+        Reason.REJECTED,
+        f"no task of run {number} is at least as good as before. {REASONS[Reason.REJECTED].remedy}",
+    )
+
+
+def _stalled(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said | None:
+    if _needs_a_person(trouble):
+        assert trouble is not None
+        return _Said("True", trouble.reason, _with_remedy(trouble))
+    if plan.step is Step.REST and ready.reason is Reason.REJECTED:
+        return _Said("True", Reason.REJECTED, ready.message)
+    return None
+
+
+def _reconciling(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said | None:
+    if _needs_a_person(trouble) or (plan.step is Step.REST and trouble is None):
+        return None
+    return _Said("True", trouble.reason if trouble else ready.reason, ready.message)
+
+
+def _dataset(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) -> _Said:
+    if trouble is not None and trouble.reason in DATASET_REASONS:
+        return _Said("False", trouble.reason, _with_remedy(trouble))
+    report = observed.report.report
+    if report is not None and report.dataset is not None:
+        data = report.dataset
+        counts = f"{data.train} train, {data.validation} validation, {data.test} held-out"
+        return _Said("True", Reason.DATASET_VALID, f"{data.samples} samples: {counts}")
+    if plan.step is Step.REST:
+        return _Said("True", Reason.DATASET_VALID, "the samples were read when the run was made")
+    return _Said("Unknown", Reason.PENDING, "the samples are not read yet")
+
+
+def _model(observed: Observed, trouble: DomainTrainingError | None) -> _Said:
+    if trouble is not None and trouble.reason in MODEL_REASONS:
+        return _Said("False", trouble.reason, _with_remedy(trouble))
+    if observed.record is not None:
+        return _Said("True", Reason.MODEL_READY, f"{observed.record.run.model.name} is on the server")
+    return _Said("Unknown", Reason.PENDING, "the model is not checked yet")
+
+
+def _trained(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said:
+    if plan.step is Step.REST:
+        return _Said("True", Reason.TRAINED, f"run {plan.run} ended with a result")
+    if trouble is not None:
+        return _Said("False", trouble.reason, _with_remedy(trouble))
+    return _Said("False", ready.reason, ready.message)
+
+
+def _promoted(observed: Observed, plan: Plan) -> _Said:
+    if plan.step is not Step.REST:
+        return _Said("False", Reason.NOT_ACCEPTED, "no promoted prompt of this spec yet")
+    ready = _rest(observed)
+    return _Said(ready.status, ready.reason, ready.message)

@@ -1,0 +1,197 @@
+"""What to do next: pure decisions from what one reconcile observed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from domaintraining.api.reasons import REASONS
+from domaintraining.controller.attempt import pause
+from domaintraining.controller.observed import JobState, Observed, Revision, RunRecord
+
+HISTORY_LIMIT: Final = 5
+"""Revisions kept beside the served one and those labelled to be kept."""
+
+
+class Step(Enum):
+    """The one thing that is done next."""
+
+    REST = "rest"
+    """A revision of this spec is there, promoted or rejected."""
+    WATCH = "watch"
+    """The Job goes on."""
+    TAKE_OVER = "take over"
+    """The trainer's result is made a revision."""
+    RECORD_FAILURE = "record failure"
+    """The attempt ended without a result."""
+    START = "start"
+    """A Job is to start (after the checks)."""
+    WAIT = "wait"
+    """The attempt failed; the next one waits for its time or for a change."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one reconcile does."""
+
+    step: Step
+    run: int = 0
+    """Number of the run that the step is about."""
+    attempt: int = 0
+    """Attempt to start."""
+    serve: Revision | None = None
+    """Revision that `<name>-prompt` should hold; None: leave as it is."""
+    stop: tuple[JobState, ...] = ()
+    """Jobs to delete."""
+    prune: tuple[Revision, ...] = ()
+    """Revisions to delete."""
+    adopt: tuple[Revision, ...] = ()
+    """Revisions that a restored resource takes over."""
+
+
+def decide(observed: Observed) -> Plan:
+    """The next step, and what to serve, stop, adopt and prune on the way."""
+    step, run, attempt = next_step(observed)
+    serve = to_serve(observed)
+    return Plan(
+        step=step,
+        run=run,
+        attempt=attempt,
+        serve=serve,
+        stop=to_stop(observed, run if step in (Step.WATCH, Step.START, Step.TAKE_OVER) else 0),
+        prune=to_prune(observed, serve),
+        adopt=tuple(revision for revision in observed.revisions if not revision.owned),
+    )
+
+
+def next_step(observed: Observed) -> tuple[Step, int, int]:
+    """Step, number of the run and number of the attempt."""
+    record = open_run(observed)
+    if record is not None:
+        return _go_on(observed, record)
+    settled = revision_of(observed, observed.resource.hash)
+    if settled is not None and not retrain_wanted(observed):
+        return Step.REST, settled.number, 0
+    return Step.START, next_number(observed), 1
+
+
+def open_run(observed: Observed) -> RunRecord | None:
+    """The last run, where it is this spec's and has no revision yet."""
+    record = observed.record
+    if record is None or record.run.hash != observed.resource.hash:
+        return None
+    if any(revision.number == record.run.number for revision in observed.trained):
+        return None
+    return record if not retrain_wanted(observed) else None
+
+
+def _go_on(observed: Observed, record: RunRecord) -> tuple[Step, int, int]:
+    number, attempt = record.run.number, record.attempt
+    if observed.report.result is not None and not observed.report.error:
+        return Step.TAKE_OVER, number, attempt.number
+    if attempt.failure is not None:
+        again = may_try_again(observed, record)
+        return (Step.START, number, attempt.number + 1) if again else (Step.WAIT, number, attempt.number)
+    job = observed.job
+    if job is None:
+        return Step.START, number, attempt.number
+    if job.active and not _hopeless(job):
+        return Step.WATCH, number, attempt.number
+    return Step.RECORD_FAILURE, number, attempt.number
+
+
+def _hopeless(job: JobState) -> bool:
+    return job.trouble is not None and not REASONS[job.trouble.reason].passes
+
+
+def may_try_again(observed: Observed, record: RunRecord) -> bool:
+    """Whether the next attempt may start: its time has come, or what the last one depended on has changed."""
+    attempt, preflight = record.attempt, observed.preflight
+    if attempt.failure is None:
+        return False
+    due = next_attempt_time(record)
+    if due is not None and observed.now >= due:
+        return True
+    if preflight is None:
+        return False
+    data = preflight.data_digest != attempt.data_digest and preflight.data_problem is None
+    return data or preflight.settings_digest != attempt.settings_digest
+
+
+def next_attempt_time(record: RunRecord) -> datetime | None:
+    """When a failure that may pass is tried again; None: only after a change."""
+    attempt = record.attempt
+    if attempt.failure is None or attempt.failed_time is None or not REASONS[attempt.failure.reason].passes:
+        return None
+    return datetime.fromisoformat(attempt.failed_time) + timedelta(seconds=pause(attempt.number))
+
+
+def retrain_wanted(observed: Observed) -> bool:
+    """Whether the annotation asks for a run later than any that was started for it."""
+    wanted = moment(observed.resource.retrain_requested)
+    if wanted is None:
+        return False
+    handled = [observed.resource.status.last_handled_retrain_time or ""]
+    handled += [observed.record.attempt.retrain] if observed.record else []
+    return all(wanted > done for text in handled if (done := moment(text)) is not None)
+
+
+def moment(text: str) -> datetime | None:
+    """A time of RFC 3339 with its zone; None where the text is none."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return value if value.tzinfo is not None else None
+
+
+def next_number(observed: Observed) -> int:
+    """One more than the highest number that anything of this resource bears."""
+    numbers = [revision.number for revision in observed.revisions] + [job.run for job in observed.jobs]
+    numbers += [observed.record.run.number] if observed.record else []
+    numbers += [observed.resource.status.run.number] if observed.resource.status.run else []
+    return max(numbers, default=0) + 1
+
+
+def revision_of(observed: Observed, run_hash: str) -> Revision | None:
+    """The newest revision of a hash: a promoted one where there is one."""
+    found = [revision for revision in observed.trained if revision.hash == run_hash]
+    return max(found, key=lambda revision: (revision.promoted, revision.number), default=None)
+
+
+def to_serve(observed: Observed) -> Revision | None:
+    """The promoted revision of this spec, if another is served; None: leave what is served."""
+    wanted = revision_of(observed, observed.resource.hash)
+    if wanted is None or not wanted.promoted:
+        return _lost(observed)
+    served = observed.served
+    same = served is not None and served.owned and served.data == wanted.data
+    return None if same else wanted
+
+
+def _lost(observed: Observed) -> Revision | None:
+    """The newest promoted revision, where the served ConfigMap is gone or was edited."""
+    promoted = [revision for revision in observed.trained if revision.promoted]
+    if not promoted:
+        return None
+    served = observed.served
+    if served is None:
+        return promoted[-1]
+    original = next((one for one in promoted if one.number == served.number), None)
+    return original if original is not None and original.data != served.data else None
+
+
+def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
+    """Jobs of other runs than the one that goes on, and those whose attempt was given up."""
+    record = observed.record
+    failed = record is not None and record.attempt.failure is not None
+    return tuple(
+        job for job in observed.jobs if job.owned and job.active and (job.run != run or failed)
+    )
+
+
+def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:
+    """Revisions beyond the newest five that nobody serves or asked to keep."""
+    held = {revision.number for revision in (serve, observed.served) if revision is not None}
+    old = observed.trained[:-HISTORY_LIMIT]
+    return tuple(one for one in old if one.number not in held and not one.keep and one.owned)

@@ -1,0 +1,135 @@
+"""What Jobs and pods say is wrong, as one of our reasons. Pure; table tests show each case."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from domaintraining.api.names import LABEL_ATTEMPT, LABEL_RUN
+from domaintraining.api.reasons import Reason
+from domaintraining.controller.manifests import CONTAINER
+from domaintraining.controller.observed import JobState, Object
+from domaintraining.errors import DomainTrainingError
+
+IMAGE_REASONS: Final = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+)
+CONFIG_REASONS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+NEEDS_A_CHANGE: Final = 3
+MAY_PASS: Final = 75
+
+
+def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
+    """A Job and its pods as one state.
+
+    Args:
+        job: the Job as the API server holds it.
+        pods: pods that bear its name as a label.
+        uid: uid of the resource that should own it.
+    """
+    metadata = job["metadata"]
+    status = job.get("status") or {}
+    conditions = {
+        one["type"]: one for one in status.get("conditions") or [] if one.get("status") == "True"
+    }
+    failed, complete = conditions.get("Failed"), "Complete" in conditions
+    words = f"{failed.get('reason', '')}: {failed.get('message', '')}"[:500] if failed else ""
+    over = failed is not None or complete
+    trouble = next((found for pod in pods if (found := diagnose_pod(pod, over=over))), None)
+    return JobState(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        run=_number(metadata, LABEL_RUN),
+        attempt=_number(metadata, LABEL_ATTEMPT),
+        owned=any(one.get("uid") == uid for one in metadata.get("ownerReferences") or []),
+        active=failed is None and not complete and not metadata.get("deletionTimestamp"),
+        failed=words,
+        complete=complete,
+        started=any((pod.get("status") or {}).get("phase") == "Running" for pod in pods),
+        trouble=trouble,
+    )
+
+
+def _number(metadata: Object, label: str) -> int:
+    text = (metadata.get("labels") or {}).get(label, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def diagnose_pod(pod: Object, *, over: bool) -> DomainTrainingError | None:
+    """What a pod's status says is wrong; None: nothing.
+
+    Args:
+        pod: the pod.
+        over: whether its Job is; while it is not, a crash is the Job's own to repeat.
+    """
+    status = pod.get("status") or {}
+    return _lost(status) or _ended(status, over=over) or _held_up(status) or _unscheduled(status)
+
+
+def _lost(status: dict[str, Any]) -> DomainTrainingError | None:
+    for one in status.get("conditions") or []:
+        if one.get("type") == "DisruptionTarget" and one.get("status") == "True":
+            return DomainTrainingError(Reason.POD_LOST, f"the pod was lost: {_words(one)}")
+    if status.get("reason") in ("Evicted", "NodeLost", "Shutdown"):
+        return DomainTrainingError(Reason.POD_LOST, f"the pod was lost: {_words(status)}")
+    return None
+
+
+def _ended(status: dict[str, Any], *, over: bool) -> DomainTrainingError | None:
+    state = _container(status).get("state") or {}
+    ended = state.get("terminated")
+    if not ended or ended.get("exitCode") == 0:
+        return None
+    code = ended.get("exitCode")
+    if ended.get("reason") == "OOMKilled":
+        return DomainTrainingError(
+            Reason.OUT_OF_MEMORY,
+            "the trainer used more memory than spec.job.resources.limits.memory allows (OOMKilled)",
+        )
+    if code == MAY_PASS:
+        return DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, "the trainer gave up waiting (exit 75)")
+    if not over and code != NEEDS_A_CHANGE:
+        return None
+    return DomainTrainingError(Reason.TRAINER_FAILED, f"the trainer ended with exit code {code}")
+
+
+def _held_up(status: dict[str, Any]) -> DomainTrainingError | None:
+    waiting = (_container(status).get("state") or {}).get("waiting") or {}
+    if waiting.get("reason") in IMAGE_REASONS:
+        return DomainTrainingError(Reason.IMAGE_PULL_FAILED, _words(waiting))
+    if waiting.get("reason") in CONFIG_REASONS:
+        return DomainTrainingError(Reason.TRAINER_FAILED, _words(waiting))
+    return None
+
+
+def _unscheduled(status: dict[str, Any]) -> DomainTrainingError | None:
+    for one in status.get("conditions") or []:
+        if one.get("type") == "PodScheduled" and one.get("status") == "False":
+            return DomainTrainingError(Reason.UNSCHEDULABLE, _words(one))
+    return None
+
+
+def _container(status: dict[str, Any]) -> dict[str, Any]:
+    found = [one for one in status.get("containerStatuses") or [] if one.get("name") == CONTAINER]
+    return found[0] if found else {}
+
+
+def _words(values: dict[str, Any]) -> str:
+    return f"{values.get('reason', '')}: {values.get('message', '')}"[:500]
+
+
+def failure_of_job(job: JobState) -> DomainTrainingError:
+    """Why an attempt ended without a report of its own."""
+    if job.trouble is not None:
+        return job.trouble
+    words = job.failed or "the Job ended without a result"
+    return DomainTrainingError(Reason.TRAINER_FAILED, f"Job {job.name}: {words}")
+
+
+def failure_of_creation(status: int, message: str) -> DomainTrainingError:
+    """Why the API server refused an object of a run, from its code and words."""
+    if "exceeded quota" in message:
+        return DomainTrainingError(Reason.QUOTA_EXCEEDED, message[:500])
+    if status == 403 and "is forbidden: User" in message:
+        return DomainTrainingError(Reason.OBJECTS_REFUSED, message[:500])
+    if status in (400, 403, 422):
+        return DomainTrainingError(Reason.ADMISSION_DENIED, message[:500])
+    return DomainTrainingError(Reason.OBJECTS_REFUSED, message[:500])

@@ -1,0 +1,111 @@
+"""The controller's process: kopf's watches, the queue and the resync in one event loop."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import kopf
+
+from domaintraining.controller import handlers
+from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError, KubeCluster
+from domaintraining.controller.models import HttpModelServers
+from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.reconcile import Key, Reconciler
+from domaintraining.controller.settings import Settings, SettingsError
+from domaintraining.controller.workqueue import WorkQueue
+
+log = logging.getLogger("domaintraining")
+
+
+def main(argv: list[str]) -> int:
+    """Run the controller until it is told to stop; gives the exit code, 2 for wrong settings."""
+    if argv:
+        sys.stderr.write("the controller takes its settings from the environment, no arguments\n")
+        return 2
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stdout,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        settings = Settings.read(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return asyncio.run(run(settings))
+
+
+async def run(settings: Settings) -> int:
+    """Watch and reconcile until a signal comes or a watch dies; gives the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    cluster, servers, pulls = await KubeCluster.connect(), HttpModelServers(), Pulls()
+    keys: list[Callable[[Key], None]] = []
+    reconciler = Reconciler(cluster, servers, pulls, settings, wake=lambda key: keys[0](key))
+    queue = WorkQueue(reconciler.reconcile)
+    keys.append(queue.add)
+    tasks = [
+        asyncio.create_task(watch(queue, settings, stop), name="watch"),
+        asyncio.create_task(queue.run(), name="queue"),
+        asyncio.create_task(resync(cluster, queue, settings.resync_seconds), name="resync"),
+        asyncio.create_task(stop.wait(), name="stop"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return _code(done)
+    finally:
+        stop.set()
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await pulls.close()
+        await servers.close()
+        await cluster.close()
+
+
+def _code(done: set[asyncio.Task[object]] | set[asyncio.Task[None]]) -> int:
+    """0 after a signal; a task that ended by itself must not leave a controller that looks alive."""
+    for task in done:
+        error = task.exception()
+        if error is not None:
+            log.error("%s ended: %s: %s", task.get_name(), type(error).__name__, error)
+            return 1
+        if task.get_name() != "stop":
+            log.error("%s ended", task.get_name())
+            return 1
+    return 0
+
+
+async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> None:
+    """kopf's watches, until told to stop."""
+    registry = kopf.get_default_registry()
+    handlers.register(registry, queue.add)
+    options = kopf.OperatorSettings()
+    handlers.configure(options)
+    await kopf.operator(
+        registry=registry,
+        settings=options,
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        stop_flag=stop,
+    )
+
+
+async def resync(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
+    """Look at every resource now and then: what an event missed is found here."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            found = await cluster.find(DOMAIN_TRAINING, None, {})
+        except ClusterError as error:
+            log.warning("resync: %s", error)
+            continue
+        for body in found:
+            queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))

@@ -1,0 +1,137 @@
+"""What one reconcile sees: plain values, from which everything is decided."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domaintraining.api.names import ANNOTATION_RETRAIN
+from domaintraining.api.report import Prompts, Report
+from domaintraining.api.run import Run
+from domaintraining.api.spec import DomainTrainingSpec
+from domaintraining.api.status import DomainTrainingStatus, ModelStatus
+from domaintraining.controller.attempt import Attempt
+from domaintraining.errors import DomainTrainingError
+
+Object = dict[str, Any]
+"""An object of the API server as JSON values."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A DomainTraining."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    spec: DomainTrainingSpec
+    hash: str
+    status: DomainTrainingStatus
+
+    @property
+    def retrain_requested(self) -> str:
+        """When a new run was asked for by annotation, as it is written there; empty: never."""
+        return self.annotations.get(ANNOTATION_RETRAIN, "")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A run's prompt as it was kept."""
+
+    number: int
+    hash: str
+    promoted: bool
+    data: dict[str, str]
+    manifest: dict[str, Any]
+    owned: bool
+    """Whether the resource of today owns it; a restored resource adopts it first."""
+    keep: bool = False
+    """Whether somebody asked to keep it for ever."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run that was started, with its last attempt."""
+
+    run: Run
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
+class JobState:
+    """The Job of one attempt."""
+
+    name: str
+    uid: str
+    run: int
+    attempt: int
+    owned: bool
+    active: bool
+    failed: str = ""
+    """Why it failed, in the Job controller's words; empty: it did not."""
+    complete: bool = False
+    started: bool = False
+    """Whether a pod of it runs."""
+    trouble: DomainTrainingError | None = None
+    """What its pods or events say is wrong, while it is active or after it failed."""
+
+
+@dataclass(frozen=True)
+class ReportState:
+    """What the trainer reported, as far as it can be believed."""
+
+    report: Report | None = None
+    baseline: Prompts | None = None
+    result: Prompts | None = None
+    error: str = ""
+    """Why it can't be believed; empty: it can."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What was checked before a Job starts."""
+
+    data_digest: str = ""
+    data_problem: DomainTrainingError | None = None
+    model: ModelStatus | None = None
+    model_problem: DomainTrainingError | None = None
+    placement_problem: DomainTrainingError | None = None
+    settings_digest: str = ""
+
+    @property
+    def problem(self) -> DomainTrainingError | None:
+        """The first thing that keeps the Job from starting."""
+        return self.placement_problem or self.data_problem or self.model_problem
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that one reconcile knows."""
+
+    resource: Resource
+    now: datetime
+    record: RunRecord | None = None
+    """The run with the highest number."""
+    revisions: tuple[Revision, ...] = ()
+    """By number, the baseline (0) among them."""
+    served: Revision | None = None
+    """What `<name>-prompt` holds."""
+    jobs: tuple[JobState, ...] = ()
+    report: ReportState = field(default_factory=ReportState)
+    preflight: Preflight | None = None
+    """Only where a Job is about to start."""
+
+    @property
+    def trained(self) -> tuple[Revision, ...]:
+        """Revisions of runs, without the baseline."""
+        return tuple(revision for revision in self.revisions if revision.number > 0)
+
+    @property
+    def job(self) -> JobState | None:
+        """The Job of the current attempt."""
+        if self.record is None:
+            return None
+        wanted = (self.record.run.number, self.record.attempt.number)
+        return next((job for job in self.jobs if (job.run, job.attempt) == wanted), None)

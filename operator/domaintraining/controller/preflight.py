@@ -1,0 +1,157 @@
+"""What is checked before a Job starts: placement, the data reference, the model and its server."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from domaintraining.api.reasons import Reason
+from domaintraining.api.status import ModelStatus
+from domaintraining.controller.cluster import CONFIG_MAP, Cluster
+from domaintraining.controller.models import ModelInfo, ModelServers
+from domaintraining.controller.observed import Preflight, Resource
+from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.settings import Settings
+from domaintraining.errors import DomainTrainingError
+
+PULL_PAUSE: Final = 60.0
+"""Seconds before a pull that broke off is asked for again."""
+
+
+async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -> Preflight:
+    """Placement and data reference: what costs one look at the API server.
+
+    A problem is part of the result; the data are read by the trainer alone.
+    """
+    preflight = Preflight(settings_digest=settings_digest(resource, settings))
+    try:
+        check_placement(resource, settings)
+    except DomainTrainingError as error:
+        preflight = replace(preflight, placement_problem=error)
+    try:
+        return replace(preflight, data_digest=await _data_digest(cluster, resource))
+    except DomainTrainingError as error:
+        return replace(preflight, data_problem=error)
+
+
+def settings_digest(resource: Resource, settings: Settings) -> str:
+    """Digest of everything but the data that an attempt depends on and that starts no new run."""
+    part: dict[str, Any] = {
+        "job": resource.spec.job.model_dump(mode="json", by_alias=True),
+        "model": resource.spec.model.model_dump(mode="json", by_alias=True),
+        "settings": settings.digest(),
+    }
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def check_placement(resource: Resource, settings: Settings) -> None:
+    """Refuse priority classes and node labels that the operator's lists don't allow."""
+    job = resource.spec.job
+    name = job.priority_class_name
+    if name and not settings.priority_class_allowed(name):
+        raise DomainTrainingError(
+            Reason.PLACEMENT_NOT_ALLOWED, f"spec.job.priorityClassName: {name} is not allowed"
+        )
+    for key, value in job.node_selector.items():
+        if not settings.node_label_allowed(key, value):
+            raise DomainTrainingError(
+                Reason.PLACEMENT_NOT_ALLOWED, f"spec.job.nodeSelector: {key}={value} is not allowed"
+            )
+
+
+async def _data_digest(cluster: Cluster, resource: Resource) -> str:
+    dataset = resource.spec.dataset
+    if dataset.config_map is None:
+        text = json.dumps(
+            [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in dataset.inline or []],
+            sort_keys=True,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+    name, key = dataset.config_map.name, dataset.config_map.key
+    found = await cluster.get(CONFIG_MAP, resource.namespace, name)
+    if found is None:
+        raise DomainTrainingError(
+            Reason.DATASET_NOT_FOUND, f"spec.dataset.configMap: ConfigMap {name} does not exist"
+        )
+    values = (found.get("data") or {}) | (found.get("binaryData") or {})
+    if key not in values:
+        keys = ", ".join(sorted(values)[:5]) or "none"
+        raise DomainTrainingError(
+            Reason.DATASET_NOT_FOUND,
+            f"spec.dataset.configMap: ConfigMap {name} has no key {key}; it has: {keys}",
+        )
+    return hashlib.sha256(str(values[key]).encode()).hexdigest()
+
+
+async def check_model(
+    servers: ModelServers, pulls: Pulls, resource: Resource, settings: Settings, wake: Callable[[], None]
+) -> ModelStatus:
+    """The model with its digest, once its server has it; starts the pull where one is needed.
+
+    Raises:
+        DomainTrainingError: why it is not ready, with the percentage while it is pulled.
+    """
+    spec = resource.spec.model
+    name, endpoint = spec.name or settings.model, (spec.endpoint or settings.ollama_base_url).rstrip("/")
+    if not settings.endpoint_allowed(endpoint):
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_ALLOWED, f"spec.model.endpoint: {endpoint} is not in ALLOWED_ENDPOINTS"
+        )
+    if _has_host(name) and not settings.pull_allowed(name):
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_ALLOWED, f"spec.model.name: {name} names a registry that is not in ALLOWED_PULLS"
+        )
+    await servers.version(endpoint)
+    pulled = pulls.state(endpoint, name)
+    info = await servers.show(endpoint, name)
+    if info is None or (spec.pull_policy == "Always" and (pulled is None or not pulled.done)):
+        _pull(pulls, resource, settings, (endpoint, name), wake)
+    assert info is not None, "_pull raises"
+    _check_suits(info, name, resource)
+    source = "spec" if spec.name else "default"
+    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
+
+
+def _has_host(name: str) -> bool:
+    first, slash, _ = name.partition("/")
+    return bool(slash) and ("." in first or ":" in first)
+
+
+def _check_suits(info: ModelInfo, name: str, resource: Resource) -> None:
+    if info.capabilities and "completion" not in info.capabilities:
+        raise DomainTrainingError(Reason.MODEL_UNSUITABLE, f"model {name} cannot chat")
+    if resource.spec.model.options.think != "Disabled" and "thinking" not in info.capabilities:
+        raise DomainTrainingError(
+            Reason.MODEL_UNSUITABLE, f"spec.model.options.think: model {name} cannot think"
+        )
+
+
+def _pull(
+    pulls: Pulls, resource: Resource, settings: Settings, model: tuple[str, str], wake: Callable[[], None]
+) -> None:
+    """Start or follow a pull; always raises, with how far it is."""
+    endpoint, name = model
+    if resource.spec.model.pull_policy == "Never":
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_FOUND, f"{endpoint} does not have model {name} and pullPolicy is Never"
+        )
+    if not settings.pull_allowed(name):
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_ALLOWED,
+            f"{endpoint} does not have model {name} and ALLOWED_PULLS does not allow pulling it",
+        )
+    state = pulls.state(endpoint, name)
+    if state is not None and state.error:
+        if state.not_found:
+            pulls.forget(endpoint, name)
+            raise DomainTrainingError(
+                Reason.MODEL_NOT_FOUND, f"pulling {name} on {endpoint}: {state.error}"
+            )
+        if pulls.age(endpoint, name) > PULL_PAUSE:
+            pulls.forget(endpoint, name)
+        raise DomainTrainingError(Reason.MODEL_PULL_FAILED, f"pulling {name} on {endpoint}: {state.error}")
+    if state is None:
+        pulls.start(endpoint, name, wake)
+    percent = state.percent if state is not None else 0
+    raise DomainTrainingError(Reason.MODEL_PULLING, f"{endpoint} pulls {name}: {percent}%")

@@ -1,0 +1,164 @@
+"""The whole status, projected from what was observed and decided. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domaintraining.api.names import domain_of, job_name, prompt_name
+from domaintraining.api.status import (
+    DomainTrainingStatus,
+    HistoryEntry,
+    Metrics,
+    Progress,
+    RunStatus,
+    Summary,
+    TaskMetrics,
+)
+from domaintraining.controller.conditions import conditions
+from domaintraining.controller.decide import Plan, revision_of
+from domaintraining.controller.observed import Observed, Revision
+from domaintraining.controller.revisions import metrics_of, prompt_config
+from domaintraining.errors import DomainTrainingError
+
+HISTORY = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a plan."""
+
+    plan: Plan
+    problem: DomainTrainingError | None = None
+    """What kept the step from being done."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as the API writes it: seconds, UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingStatus:
+    """The status of a resource.
+
+    Args:
+        observed: what the reconcile saw last.
+        outcome: what it decided and what came of it.
+        auto: the operator's mode, for a run that has not started.
+    """
+    resource, before, record = observed.resource, observed.resource.status, observed.record
+    served = promoted_served(observed)
+    metrics = _metrics(observed, served)
+    progress = _progress(observed, outcome)
+    report = observed.report.report
+    same_run = record is not None and before.run is not None and before.run.number == record.run.number
+    dataset = report.dataset if report else None
+    return DomainTrainingStatus(
+        observed_generation=resource.generation,
+        conditions=conditions(observed, outcome.plan, outcome.problem, rfc3339(observed.now)),
+        auto=record.run.auto if record else resource.spec.auto or auto,
+        model=record.run.model if record else before.model,
+        dataset=dataset or (before.dataset if same_run else None),
+        progress=progress,
+        metrics=metrics,
+        prompt_config=prompt_config(prompt_name(resource.name), served) if served else None,
+        run=_run(observed) or before.run,
+        history=_history(observed) or before.history,
+        last_handled_retrain_time=(record.attempt.retrain if record else None)
+        or before.last_handled_retrain_time,
+        summary=_summary(observed, metrics, progress),
+    )
+
+
+def promoted_served(observed: Observed) -> Revision | None:
+    """The revision that `<name>-prompt` holds."""
+    served = observed.served
+    if served is None:
+        return None
+    return next((one for one in observed.trained if one.number == served.number), served)
+
+
+def _metrics(observed: Observed, served: Revision | None) -> Metrics | None:
+    if served is not None:
+        return metrics_of(served)
+    report = observed.report.report
+    return report.baseline if report else None
+
+
+def _progress(observed: Observed, outcome: Outcome) -> Progress | None:
+    """The trainer's counts; the percentage never falls within a run, whatever a new attempt counts."""
+    record, before = observed.record, observed.resource.status
+    if record is None:
+        return None
+    same_run = before.run is not None and before.run.number == record.run.number
+    last = before.progress if same_run else None
+    report = observed.report.report
+    current = report.progress if report else last or Progress()
+    done = any(one.number == record.run.number for one in observed.trained)
+    if done:
+        return current.model_copy(
+            update={"percent": 100, "step": "saving", "message": "", "estimated_completion_time": None}
+        )
+    # 100 says that the prompt is kept; until then the last part, saving, goes on.
+    percent = max(min(current.percent, 99), last.percent if last else 0)
+    message = outcome.problem.message[:1024] if outcome.problem else current.message
+    return current.model_copy(update={"percent": percent, "message": message})
+
+
+def _run(observed: Observed) -> RunStatus | None:
+    record, name = observed.record, observed.resource.name
+    if record is None:
+        return None
+    number, attempt = record.run.number, record.attempt
+    ended = next((one for one in observed.trained if one.number == number), None)
+    completed = str(ended.manifest.get("completionTime", "")) if ended else ""
+    return RunStatus(
+        number=number,
+        hash=record.run.hash,
+        job=job_name(name, number, attempt.number),
+        image=record.run.image,
+        start_time=attempt.start_time,
+        completion_time=completed or None,
+        attempts=attempt.number,
+    )
+
+
+def _history(observed: Observed) -> list[HistoryEntry]:
+    entries = []
+    for revision in reversed(observed.trained[-HISTORY:]):
+        metrics = metrics_of(revision)
+        completed = str(revision.manifest.get("completionTime", ""))
+        if not completed:
+            continue
+        entries.append(
+            HistoryEntry(
+                number=revision.number,
+                completion_time=completed,
+                entities=f1_text(metrics.entities),
+                relations=f1_text(metrics.relations),
+                reason="Promoted" if revision.promoted else "Rejected",
+            )
+        )
+    return entries
+
+
+def f1_text(metrics: TaskMetrics | None) -> str:
+    """`0.712→0.831`, baseline first; an unmeasured number is left out."""
+    if metrics is None or (metrics.baseline is None and metrics.f1 is None):
+        return ""
+    before = f"{metrics.baseline.f1:.3f}" if metrics.baseline else ""
+    after = f"{metrics.f1:.3f}" if metrics.f1 is not None else ""
+    return f"{before}→{after}"
+
+
+def _summary(observed: Observed, metrics: Metrics | None, progress: Progress | None) -> Summary:
+    resource = observed.resource
+    return Summary(
+        entities=f1_text(metrics.entities) if metrics else "",
+        relations=f1_text(metrics.relations) if metrics else "",
+        progress=f"{progress.percent}%" if progress else "0%",
+        domain=domain_of(resource.name, resource.spec.domain),
+    )
+
+
+def settled(observed: Observed) -> Revision | None:
+    """The revision that this generation's hash leads to."""
+    return revision_of(observed, observed.resource.hash)

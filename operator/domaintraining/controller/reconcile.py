@@ -1,0 +1,203 @@
+"""One reconcile: observe, decide, apply, project, and one status write when it differs."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from domaintraining.api.names import GROUP, KIND, VERSION
+from domaintraining.api.reasons import REASONS
+from domaintraining.api.status import DomainTrainingStatus, wire
+from domaintraining.controller import apply
+from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
+from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time
+from domaintraining.controller.manifests import build_event
+from domaintraining.controller.models import ModelServers
+from domaintraining.controller.observe import observe, read_resource
+from domaintraining.controller.observed import Object, Observed, Preflight, Resource
+from domaintraining.controller.preflight import check_data, check_model
+from domaintraining.controller.project import Outcome, project
+from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.settings import Settings
+from domaintraining.errors import DomainTrainingError
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+MOST_STEPS: Final = 8
+"""Steps of one reconcile; more than any path from nothing to rest needs."""
+PROGRESS_PAUSE: Final = timedelta(seconds=3)
+"""Shortest time between two status writes that tell of progress only."""
+LOOK_AGAIN: Final = 30.0
+PULL_LOOK: Final = 2.0
+SERVER_LOOK: Final = 10.0
+
+
+@dataclass
+class Reconciler:
+    """Everything a reconcile needs from outside; all of it can be a shipped fake."""
+
+    cluster: Cluster
+    servers: ModelServers
+    pulls: Pulls
+    settings: Settings
+    wake: Callable[[Key], None]
+    """Puts a key on the queue."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one resource a step closer.
+
+        Args:
+            key: namespace and name.
+
+        Returns:
+            Seconds after which to look again even if nothing happens; None: only when something does.
+
+        Raises:
+            ClusterError: the API server failed; the queue tries again.
+        """
+        body = await self.cluster.get(DOMAIN_TRAINING, *key)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            return None
+        resource = read_resource(body)
+        observed, outcome = await self._advance(resource)
+        status = project(observed, outcome, self.settings.auto)
+        written = await self._write(resource, status)
+        return self._again(observed, outcome) if written else PROGRESS_PAUSE.total_seconds()
+
+    async def _advance(self, resource: Resource) -> tuple[Observed, Outcome]:
+        """Observe, decide and apply until nothing is left to do at once."""
+        for _ in range(MOST_STEPS):
+            observed = await observe(self.cluster, resource, self.now())
+            plan = decide(observed)
+            if plan.step in (Step.START, Step.WAIT):
+                observed = await self._checked(observed, plan)
+                plan = decide(observed)
+                if plan.step is Step.START and (observed.preflight or Preflight()).model is None:
+                    observed = await self._checked(observed, plan)
+            try:
+                if not await self._apply(observed, plan):
+                    return observed, Outcome(plan)
+            except DomainTrainingError as error:
+                return await observe(self.cluster, resource, self.now()), Outcome(plan, error)
+        raise RuntimeError(f"{resource.namespace}/{resource.name}: no rest after {MOST_STEPS} steps")
+
+    async def _checked(self, observed: Observed, plan: Plan) -> Observed:
+        resource = observed.resource
+        preflight = await check_data(self.cluster, resource, self.settings)
+        if plan.step is Step.START and preflight.problem is None:
+            key = (resource.namespace, resource.name)
+            try:
+                model = await check_model(
+                    self.servers, self.pulls, resource, self.settings, lambda: self.wake(key)
+                )
+                preflight = replace(preflight, model=model)
+            except DomainTrainingError as error:
+                preflight = replace(preflight, model_problem=error)
+        return apply.with_preflight(observed, preflight)
+
+    async def _apply(self, observed: Observed, plan: Plan) -> bool:
+        """Do what the plan says; gives whether anything was written, so that it is worth to look again.
+
+        Raises:
+            DomainTrainingError: what keeps the step from being done.
+        """
+        cluster, resource = self.cluster, observed.resource
+        if plan.adopt:
+            await apply.adopt(cluster, resource, plan.adopt)
+            return True
+        for job in plan.stop:
+            await cluster.delete(JOB, resource.namespace, job.name, uid=job.uid)
+        if await apply.publish_baseline(cluster, observed):
+            return True
+        if plan.serve is not None:
+            await apply.serve(cluster, resource, plan.serve)
+            return True
+        await apply.prune(cluster, observed, plan)
+        return await self._step(observed, plan)
+
+    async def _step(self, observed: Observed, plan: Plan) -> bool:
+        cluster = self.cluster
+        if plan.step is Step.START:
+            preflight = observed.preflight or Preflight()
+            if preflight.problem is not None:
+                raise preflight.problem
+            await apply.start(cluster, observed, plan, preflight, self.settings)
+            return True
+        if plan.step is Step.RECORD_FAILURE:
+            await apply.record_failure(cluster, observed)
+            return True
+        if plan.step is Step.TAKE_OVER:
+            await apply.take_over(cluster, observed)
+            return True
+        last = observed.resource.status.run
+        if plan.step is Step.REST and (last is None or last.completion_time is None):
+            await apply.clean_up(cluster, observed.resource, plan.run)
+        return False
+
+    async def _write(self, resource: Resource, status: DomainTrainingStatus) -> bool:
+        """Write the status where it differs; gives False where progress alone has to wait."""
+        before = resource.status
+        if status == before:
+            return True
+        if _only_progress(before, status) and before.progress is not None:
+            last = before.progress.last_updated_time
+            if last and self.now() - datetime.fromisoformat(last) < PROGRESS_PAUSE:
+                return False
+        await self.cluster.apply_status(status_body(resource, status))
+        await self._tell(resource, status)
+        return True
+
+    async def _tell(self, resource: Resource, status: DomainTrainingStatus) -> None:
+        """An event for each of Ready and Stalled whose reason changed."""
+        before = {one.type: one for one in resource.status.conditions}
+        for one in status.conditions:
+            last = before.get(one.type)
+            if one.type not in ("Ready", "Stalled") or (last is not None and last.reason == one.reason):
+                continue
+            now = self.now()
+            kind = "Warning" if one.type == "Stalled" else "Normal"
+            note = one.message or one.reason
+            log.info("%s/%s %s=%s %s", resource.namespace, resource.name, one.type, one.status, one.reason)
+            body = build_event(
+                resource,
+                kind=kind,
+                reason=one.reason,
+                note=note,
+                now=now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                name=apply.event_name(resource, one.type, one.reason, now),
+            )
+            await self.cluster.post_event(body)
+
+    def _again(self, observed: Observed, outcome: Outcome) -> float | None:
+        """When to look again without an event: what is not watched is polled."""
+        problem, step = outcome.problem, outcome.plan.step
+        if problem is not None:
+            if problem.reason == "ModelPulling":
+                return PULL_LOOK
+            return SERVER_LOOK if REASONS[problem.reason].passes else LOOK_AGAIN
+        if step is Step.WAIT and observed.record is not None:
+            due = next_attempt_time(observed.record)
+            left = (due - observed.now).total_seconds() if due else LOOK_AGAIN
+            return max(1.0, min(left, LOOK_AGAIN))
+        return None if step is Step.REST else LOOK_AGAIN
+
+
+def _only_progress(before: DomainTrainingStatus, after: DomainTrainingStatus) -> bool:
+    still = {"progress": None, "summary": None, "conditions": []}
+    said = [[(one.type, one.status, one.reason) for one in status.conditions] for status in (before, after)]
+    return said[0] == said[1] and before.model_copy(update=still) == after.model_copy(update=still)
+
+
+def status_body(resource: Resource, status: DomainTrainingStatus) -> Object:
+    """The one server-side apply of a status."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": resource.name, "namespace": resource.namespace, "uid": resource.uid},
+        "status": wire(status),
+    }
