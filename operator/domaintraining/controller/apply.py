@@ -180,10 +180,10 @@ def failure_of(observed: Observed) -> DomainTrainingError:
 async def take_over(cluster: Cluster, observed: Observed) -> None:
     """Make the trainer's result a revision, promoted or rejected."""
     record, report = observed.record, observed.report
-    assert record is not None and report.result is not None and report.baseline is not None
-    data, _ = revision_data(
-        report.result, report.baseline, promoted_served(observed), rfc3339(observed.now)
-    )
+    assert record is not None
+    assert report.result is not None
+    assert report.baseline is not None
+    data, _ = revision_data(report.result, report.baseline, promoted_served(observed), rfc3339(observed.now))
     run = record.run
     await put(cluster, manifests.build_revision(observed.resource, run.number, run.hash, data))
 

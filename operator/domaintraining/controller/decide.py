@@ -185,9 +185,7 @@ def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
     """Jobs of other runs than the one that goes on, and those whose attempt was given up."""
     record = observed.record
     failed = record is not None and record.attempt.failure is not None
-    return tuple(
-        job for job in observed.jobs if job.owned and job.active and (job.run != run or failed)
-    )
+    return tuple(job for job in observed.jobs if job.owned and job.active and (job.run != run or failed))
 
 
 def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:

@@ -27,9 +27,7 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
     """
     metadata = job["metadata"]
     status = job.get("status") or {}
-    conditions = {
-        one["type"]: one for one in status.get("conditions") or [] if one.get("status") == "True"
-    }
+    conditions = {one["type"]: one for one in status.get("conditions") or [] if one.get("status") == "True"}
     failed, complete = conditions.get("Failed"), "Complete" in conditions
     words = f"{failed.get('reason', '')}: {failed.get('message', '')}"[:500] if failed else ""
     over = failed is not None or complete

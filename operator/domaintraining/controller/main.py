@@ -5,15 +5,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 
 import kopf
 
 from domaintraining.controller import handlers
-from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError, KubeCluster
+from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError
+from domaintraining.controller.kube import KubeCluster
 from domaintraining.controller.models import HttpModelServers
 from domaintraining.controller.pulls import Pulls
-from domaintraining.controller.reconcile import Key, Reconciler
+from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings, SettingsError
 from domaintraining.controller.workqueue import WorkQueue
 
@@ -45,11 +45,10 @@ async def run(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    cluster, servers, pulls = await KubeCluster.connect(), HttpModelServers(), Pulls()
-    keys: list[Callable[[Key], None]] = []
-    reconciler = Reconciler(cluster, servers, pulls, settings, wake=lambda key: keys[0](key))
+    cluster, servers, pulls = await KubeCluster.connect(os.environ), HttpModelServers(), Pulls()
+    reconciler = Reconciler(cluster, servers, pulls, settings)
     queue = WorkQueue(reconciler.reconcile)
-    keys.append(queue.add)
+    reconciler.wake = queue.add
     tasks = [
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
         asyncio.create_task(queue.run(), name="queue"),
@@ -83,7 +82,7 @@ def _code(done: set[asyncio.Task[object]] | set[asyncio.Task[None]]) -> int:
 
 
 async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> None:
-    """kopf's watches, until told to stop."""
+    """Watch with kopf told to stop."""
     registry = kopf.get_default_registry()
     handlers.register(registry, queue.add)
     options = kopf.OperatorSettings()

@@ -269,9 +269,7 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
         else {"name": data_name(resource.name, run.number)}
     )
     token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
-    authority = {
-        "configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
-    }
+    authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
     volumes: list[dict[str, Any]] = [
         {"name": "run", "configMap": {"name": run_name(resource.name, run.number)}},
         {"name": "data", "configMap": data},
@@ -283,7 +281,9 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
     return volumes
 
 
-def build_event(resource: Resource, *, kind: str, reason: str, note: str, now: str, name: str) -> Object:
+def build_event(  # noqa: PLR0913 - the parts of an event
+    resource: Resource, *, kind: str, reason: str, note: str, now: str, name: str
+) -> Object:
     """An event about a changed condition.
 
     See https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/

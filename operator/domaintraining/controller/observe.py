@@ -153,7 +153,4 @@ def _where(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return "nested too deeply"
     faults = error.errors(include_input=False, include_url=False)[:3]
-    return "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"[:200] for one in faults
-    )
-
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"[:200] for one in faults)

@@ -145,9 +145,7 @@ def _pull(
     if state is not None and state.error:
         if state.not_found:
             pulls.forget(endpoint, name)
-            raise DomainTrainingError(
-                Reason.MODEL_NOT_FOUND, f"pulling {name} on {endpoint}: {state.error}"
-            )
+            raise DomainTrainingError(Reason.MODEL_NOT_FOUND, f"pulling {name} on {endpoint}: {state.error}")
         if pulls.age(endpoint, name) > PULL_PAUSE:
             pulls.forget(endpoint, name)
         raise DomainTrainingError(Reason.MODEL_PULL_FAILED, f"pulling {name} on {endpoint}: {state.error}")

@@ -44,8 +44,8 @@ class Reconciler:
     servers: ModelServers
     pulls: Pulls
     settings: Settings
-    wake: Callable[[Key], None]
-    """Puts a key on the queue."""
+    wake: Callable[[Key], None] = lambda _key: None
+    """Puts a key on the queue; without one, what a pull does is seen at the next look."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def reconcile(self, key: Key) -> float | None:

@@ -96,9 +96,7 @@ def _facts(manifest: dict[str, Any], task: Task) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _before(
-    task: Task, baseline: Prompts, served: Revision | None
-) -> tuple[dict[str, str], dict[str, Any]]:
+def _before(task: Task, baseline: Prompts, served: Revision | None) -> tuple[dict[str, str], dict[str, Any]]:
     """Files of the prompt that a task had before the run, and what the manifest says of it."""
     if served is not None and f"{task}.messages.json" in served.data:
         files = {key: text for key, text in served.data.items() if key.startswith(f"{task}.")}
@@ -109,7 +107,7 @@ def _before(
 
 
 def _metrics(measured: Metrics, kept: list[Task], served: Revision | None) -> Metrics:
-    """Metrics of the prompts that the revision really holds; a pair never measured together has no endToEnd."""
+    """Metrics of the prompts that the revision holds; a pair never measured together has no endToEnd."""
     if not kept:
         return measured
     before = metrics_of(served) if served is not None else None

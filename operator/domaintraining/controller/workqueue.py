@@ -77,7 +77,7 @@ class WorkQueue:
     async def _one(self, key: Key) -> None:
         try:
             seconds = await self._reconcile(key)
-        except Exception as error:  # a key that fails must not stop the others
+        except Exception as error:  # noqa: BLE001 - a key that fails must not stop the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             pause = min(FIRST_BACKOFF * 2 ** min(failures, 10), LONGEST_BACKOFF)
             # jitter spreads retries, it protects nothing
