@@ -6,7 +6,7 @@ from pydantic import Field
 
 from domaintraining.api.base import WireModel
 from domaintraining.api.report import Failure
-from domaintraining.api.status import Time
+from domaintraining.api.scalars import Time
 
 ATTEMPT_KEY: Final = "attempt.json"
 """Key of the run ConfigMap."""

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
 
 import kopf
 
@@ -49,7 +50,7 @@ async def run(settings: Settings) -> int:
     reconciler = Reconciler(cluster, servers, pulls, settings)
     queue = WorkQueue(reconciler.reconcile)
     reconciler.wake = queue.add
-    tasks = [
+    tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
         asyncio.create_task(queue.run(), name="queue"),
         asyncio.create_task(resync(cluster, queue, settings.resync_seconds), name="resync"),
@@ -68,7 +69,7 @@ async def run(settings: Settings) -> int:
         await cluster.close()
 
 
-def _code(done: set[asyncio.Task[object]] | set[asyncio.Task[None]]) -> int:
+def _code(done: set[asyncio.Task[Any]]) -> int:
     """0 after a signal; a task that ended by itself must not leave a controller that looks alive."""
     for task in done:
         error = task.exception()

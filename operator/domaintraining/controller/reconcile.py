@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from domaintraining.api.names import GROUP, KIND, VERSION
 from domaintraining.api.reasons import REASONS
@@ -188,7 +188,7 @@ class Reconciler:
 
 
 def _only_progress(before: DomainTrainingStatus, after: DomainTrainingStatus) -> bool:
-    still = {"progress": None, "summary": None, "conditions": []}
+    still: dict[str, Any] = {"progress": None, "summary": None, "conditions": []}
     said = [[(one.type, one.status, one.reason) for one in status.conditions] for status in (before, after)]
     return said[0] == said[1] and before.model_copy(update=still) == after.model_copy(update=still)
 

@@ -90,7 +90,7 @@ def _said(run: int, instruction: str, demos: int) -> dict[str, Any]:
     return {"run": run, "instruction": instruction[:LONGEST_INSTRUCTION], "demos": demos}
 
 
-def _facts(manifest: dict[str, Any], task: Task) -> dict[str, Any]:
+def _facts(manifest: dict[str, Any], task: str) -> dict[str, Any]:
     tasks = manifest.get("tasks")
     facts = tasks.get(task) if isinstance(tasks, dict) else None
     return facts if isinstance(facts, dict) else {}
