@@ -75,7 +75,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.PROMOTED: ReasonRow("The run's prompt passed and is served."),
     Reason.REJECTED: ReasonRow(
         "No task's prompt passed the acceptance; the run is kept and not served.",
-        "Compare metrics and intervals in the manifest of the run's ConfigMap; add samples or change the spec.",
+        "Compare metrics and intervals in the manifest of the run's ConfigMap; add samples or change spec.",
         stalled=True,
     ),
     Reason.FAILED: ReasonRow(

@@ -11,7 +11,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure, Prompts
 from domaintraining.api.run import Run, RunData
 from domaintraining.api.spec import DomainTrainingSpec
-from domaintraining.api.status import DomainTrainingStatus, ModelStatus
+from domaintraining.api.status import DomainTrainingStatus, Metrics, ModelStatus
 from domaintraining.controller.attempt import Attempt, pause
 from domaintraining.controller.decide import Step, decide, next_number, retrain_wanted
 from domaintraining.controller.observed import (
@@ -137,7 +137,7 @@ def test_an_edited_prompt_is_undone_while_another_spec_trains() -> None:
 
 def test_a_result_is_taken_over_before_anything_else() -> None:
     """Also when the Job ended or is gone."""
-    result = Prompts.model_construct()
+    result = Prompts.model_construct(metrics=Metrics(), manifest={})
     seen = Observed(resource(), NOW, record=record(), report=ReportState(result=result))
     assert decide(seen).step is Step.TAKE_OVER
 
@@ -166,8 +166,8 @@ def test_a_failure_that_needs_a_change_waits_for_one() -> None:
         preflight=Preflight(data_digest="d", settings_digest="s"),
     )
     assert decide(seen).step is Step.WAIT
-    for changed in ({"data_digest": "d2"}, {"settings_digest": "s2"}):
-        preflight = replace(Preflight(data_digest="d", settings_digest="s"), **changed)
+    for data, settings in (("d2", "s"), ("d", "s2")):
+        preflight = Preflight(data_digest=data, settings_digest=settings)
         plan = decide(replace(seen, preflight=preflight))
         assert (plan.step, plan.run, plan.attempt) == (Step.START, 1, 2)
 
