@@ -1,0 +1,69 @@
+# Everything runs in a virtual environment in the user's cache; nothing is written into the checkout.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CACHE := $(or $(filter /%,$(XDG_CACHE_HOME)),$(HOME)/.cache)/domaintraining
+LOCK := $(shell { cat requirements-dev.lock; $(PYTHON) -VV; } | sha256sum | cut -c1-16)
+VENV := $(CACHE)/venv-$(LOCK)
+READY := $(VENV)/ready
+RUN := $(VENV)/bin/python
+
+export PYTHONPATH := operator:.
+export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+
+PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
+
+.PHONY: help demo test unit integration sandbox sandbox-down lint format generate controlplane
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+demo: $(READY) ## train the sample from nothing, show status and prompt, clean up
+	@$(RUN) -m tests.sandbox demo
+
+test: lint unit integration ## all checks: lint, unit tests, integration tests on a real control plane
+
+unit: $(READY) ## the unit tests alone
+	$(PYTEST) tests/unit --timeout=60
+
+integration: controlplane ## the integration tests alone
+	$(PYTEST) tests/integration --timeout=600
+
+sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
+	@$(RUN) -m tests.sandbox up
+
+sandbox-down: $(READY) ## stop what `make sandbox` has started
+	@$(RUN) -m tests.sandbox down
+
+lint: $(READY) ## ruff, mypy --strict, import contracts
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy --strict operator tests
+	$(VENV)/bin/lint-imports --cache-dir $(CACHE)/import-linter
+
+format: $(READY) ## put the sources into their form
+	$(RUN) -m ruff format
+	$(RUN) -m ruff check --fix
+
+generate: $(READY) ## write the CRD and the tables of the README from the models
+	$(RUN) -m domaintraining crd -o crds/domaintrainings.yaml
+	if [[ -e README.md ]]; then $(RUN) -m domaintraining docs README.md; fi
+
+controlplane: $(READY)
+	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary; controlplane_binary(print)'
+
+# One at a time: two checkouts with the same lock file share the environment.
+$(READY):
+	@mkdir -p $(CACHE); exec 9>$(VENV).lock; flock 9; [[ ! -e $@ ]] || exit 0; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "set PYTHON to a Python 3.11 or newer")'; \
+	echo "setting up $(VENV) (about 1 minute, once)"; \
+	rm -rf $(VENV); $(PYTHON) -m venv $(VENV); \
+	$(RUN) -m pip --disable-pip-version-check install --require-hashes -r requirements-dev.lock \
+	    | awk '/^(Collecting|Installing)/ { print "  " substr($$0, 1, 100); fflush() }'; \
+	touch $@
