@@ -64,6 +64,6 @@ $(READY):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "set PYTHON to a Python 3.11 or newer")'; \
 	echo "setting up $(VENV) (about 1 minute, once)"; \
 	rm -rf $(VENV); $(PYTHON) -m venv $(VENV); \
-	$(RUN) -m pip --disable-pip-version-check install --require-hashes -r requirements-dev.lock \
-	    | awk '/^(Collecting|Installing)/ { print "  " substr($$0, 1, 100); fflush() }'; \
+	$(RUN) -u -m pip --disable-pip-version-check install --require-hashes -r requirements-dev.lock \
+	    | sed -unE 's/^((Collecting|Installing).{0,80}).*/  \1/p'; \
 	touch $@

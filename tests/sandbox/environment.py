@@ -1,0 +1,203 @@
+"""The product on one machine: control plane, simulated node, model server, and the operator in a pod."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import yaml
+
+from tests.sandbox.build import cache_folder, controlplane_binary
+from tests.sandbox.cluster import REPOSITORY, Cluster
+from tests.sandbox.daemons import Daemon
+from tests.sandbox.errors import SandboxError
+from tests.sandbox.progress import Say
+
+Json = dict[str, Any]
+NAMESPACE = "domaintraining-system"
+CONTROLLER = "domaintraining-controller"
+IMAGE = "domaintraining:sandbox"
+MODEL_SERVER = "simulated-ollama"
+MODEL = "qwen3:32b"
+SLOTS = 4
+CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
+RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"
+READY_SECONDS = 60.0
+PAUSE_SECONDS = 0.1
+
+
+class Sandbox:
+    """A cluster with the operator in it, kept in a state folder; found again there by any process."""
+
+    def __init__(self, state: Path) -> None:
+        self.cluster = Cluster(state)
+        self.own_server = os.environ.get("OLLAMA_BASE_URL", "").rstrip("/")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the model is the simulated one, not a server that OLLAMA_BASE_URL names."""
+        return not self.own_server
+
+    def up(self, say: Say) -> None:
+        """Starts everything and returns when the operator runs; about 10 s once the control plane is built.
+
+        Raises SandboxError with the end of the log of what did not start; then nothing is left behind.
+        """
+        binary = controlplane_binary(say)
+        say("starting the control plane")
+        self.cluster.start(binary)
+        try:
+            say("starting the simulated node")
+            images = {"domaintraining": f"{sys.executable} -m domaintraining"}
+            self.cluster.start_node(images, pythonpath=[REPOSITORY / "operator"])
+            self._install(self._model_server(say), say)
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Ends every program and removes the state folder; no effect where there is none."""
+        self.cluster.stop()
+
+    def wait_for(self, what: str, look: Callable[[], Any]) -> None:
+        """Returns when `look` gives what is true. Raises SandboxError after a minute, with the log's end."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not look():
+            if time.monotonic() > deadline:
+                raise SandboxError(f"{what}: not within {READY_SECONDS:.0f} s\n{self.controller_log()}")
+            time.sleep(PAUSE_SECONDS)
+
+    def controller_log(self) -> str:
+        """The end of the operator's log, or why there is none."""
+        try:
+            return self.cluster.kubectl(
+                "logs", f"--namespace={NAMESPACE}", f"deploy/{CONTROLLER}", "--tail=40"
+            )
+        except SandboxError as error:
+            return str(error)
+
+    def _model_server(self, say: Say) -> str:
+        """The URL of the model server, which is started unless the environment names one."""
+        if self.own_server:
+            say(f"the model server is the one of OLLAMA_BASE_URL: {self.own_server}")
+            return self.own_server
+        say(f"starting the SIMULATED model server ({SLOTS} slots): its answers come from no model")
+        server = Daemon(MODEL_SERVER, self.cluster.state)
+        command = [sys.executable, "-u", "-m", "tests.sandbox.simulated_ollama", f"--slots={SLOTS}"]
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        server.start([*command, f"--model={MODEL}"], environment, REPOSITORY)
+        self.wait_for("the simulated model server", lambda: _listens(server))
+        return _first_line(server)
+
+    def _install(self, model_server: str, say: Say) -> None:
+        say("applying the CRD, the operator's rights and the operator")
+        self.cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
+        established = "--for=condition=Established"
+        self.cluster.kubectl("wait", established, "--timeout=60s", f"--filename={CRD}")
+        objects = {"apiVersion": "v1", "kind": "List", "items": operator_objects(model_server)}
+        self.cluster.kubectl("apply", "--filename=-", input=json.dumps(objects))
+        self.wait_for("the operator", self._rolled_out)
+
+    def _rolled_out(self) -> bool:
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{CONTROLLER}"
+        return bool(self.cluster.api.get(path).get("status", {}).get("availableReplicas"))
+
+
+def default_state() -> Path:
+    """Where `make sandbox` keeps its cluster."""
+    return cache_folder(os.environ) / "sandbox"
+
+
+def operator_objects(model_server: str) -> list[Json]:
+    """Namespace, identity, rights and Deployment of the operator, as the chart makes them."""
+    account = {"kind": "ServiceAccount", "name": CONTROLLER, "namespace": NAMESPACE}
+    rbac = "rbac.authorization.k8s.io"
+    reference = {"apiGroup": rbac, "kind": "ClusterRole", "name": CONTROLLER}
+    named = {"metadata": {"name": CONTROLLER}}
+    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    binding = {"roleRef": reference, "subjects": [account]}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _inside(CONTROLLER)},
+        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", **named, "rules": rules},
+        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRoleBinding", **named, **binding},
+        _deployment(model_server),
+    ]
+
+
+def _deployment(model_server: str) -> Json:
+    variables = {
+        "OLLAMA_BASE_URL": model_server,
+        "OLLAMA_MODEL_GENERATION": MODEL,
+        "OLLAMA_NUM_PARALLEL": str(SLOTS),
+        "TRAINER_IMAGE": IMAGE,
+    }
+    container = {
+        "name": "controller",
+        "image": IMAGE,
+        "args": ["controller"],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+    }
+    labels = {"app.kubernetes.io/name": CONTROLLER}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _inside(CONTROLLER),
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "minReadySeconds": 2,  # there is no probe: one that ends at once must not count as available
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"serviceAccountName": CONTROLLER, "containers": [container]},
+            },
+        },
+    }
+
+
+def _inside(name: str) -> Json:
+    return {"name": name, "namespace": NAMESPACE}
+
+
+def _listens(server: Daemon) -> bool:
+    server.expect_running()
+    url = _first_line(server)
+    if not url.startswith("http"):
+        return False
+    try:
+        with urlopen(f"{url}/api/version", timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def _first_line(server: Daemon) -> str:
+    """The URL, which the server prints first."""
+    if not server.log.exists():
+        return ""
+    line, end, _ = server.log.read_text(encoding="utf-8").partition("\n")
+    return line.strip() if end else ""
+
+
+def path_of_kubectl(cluster: Cluster) -> Path:
+    """A folder for PATH that holds this cluster's kubectl and nothing else."""
+    folder = cluster.state / "bin"
+    folder.mkdir(exist_ok=True)
+    if not (folder / "kubectl").exists():
+        (folder / "kubectl").symlink_to(cluster.kubectl_program)
+    return folder
+
+
+def is_installed(program: str) -> bool:
+    """Whether PATH has the program."""
+    return shutil.which(program) is not None
