@@ -141,7 +141,9 @@ def meanings(given: dict[str, str]) -> str:
     names = [name.strip() for name in listed.group(1).split(",")] if listed else list(seen)
     told = []
     for name in filter(None, names):
-        things = kinds_hinted(name, "") or tuple(kind for kind, _ in seen[name].most_common(2))
+        things = kinds_hinted(name, "") or tuple(
+            kind for kind, _ in seen[name].most_common() if kind in wordings.THINGS
+        )
         told += (
             [f"{name} stands for {' and '.join(wordings.THINGS[thing] for thing in things[:2])}"]
             if things

@@ -10,6 +10,7 @@ from typing import Any
 
 JSON_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
 FOREVER = float("inf")
+_DEEPEST = 32
 _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _GO_DURATION = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
 _LEVELS = {"low", "medium", "high", "max"}
@@ -170,11 +171,11 @@ def _format(value: Any) -> tuple[Mapping[str, Any] | None, bool]:
     return value, False
 
 
-def is_schema(node: Any) -> bool:
+def is_schema(node: Any, depth: int = 0) -> bool:
     """Whether a grammar could be made of a JSON schema: known types, objects where objects belong."""
     if isinstance(node, bool):
         return True
-    if not isinstance(node, Mapping):
+    if not isinstance(node, Mapping) or depth > _DEEPEST:
         return False
     kinds = node.get("type", [])
     names = [kinds] if isinstance(kinds, str) else kinds
@@ -183,7 +184,8 @@ def is_schema(node: Any) -> bool:
     properties = node.get("properties", {})
     if not isinstance(properties, Mapping) or not isinstance(node.get("enum", []), list):
         return False
-    return all(map(is_schema, properties.values())) and is_schema(node.get("items", {}))
+    inner = [*properties.values(), *([node["items"]] if "items" in node else [])]
+    return all(is_schema(one, depth + 1) for one in inner)
 
 
 def duration(value: Any) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from .turn import Turn
 
 VERSION = "0.33.0-simulated"
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
+LOG = logging.getLogger(__name__)
 _LOAD_SECONDS = 3.0
 _KEEP_ALIVE = 300.0
 _LARGEST_BODY = 64 * 2**20
@@ -93,6 +95,11 @@ class Server:
             response = web.Response(status=404, text="404 page not found")
         except web.HTTPMethodNotAllowed:
             response = web.Response(status=405, text="405 method not allowed")
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            LOG.exception("%s failed", request.path)
+            response = reply(500, {"error": f"defect of the simulated server: {type(error).__name__}"})
         self.stats.statuses[response.status] += 1
         if not response.prepared:
             response.headers["Server"] = NAME

@@ -137,4 +137,7 @@ THINGS: Final = {
     "quantity": "numbers and amounts",
     "code": "technical names and identifiers",
     "term": "terms and concepts",
+    "acronym": "names in capital letters",
+    "setting": "settings and their names",
+    "compound": "names of parts that run by themselves",
 }
