@@ -31,6 +31,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     """Settings of kopf for a level-based operator; facts behind each are in kopf's docs on configuration."""
     settings.posting.enabled = False
     settings.peering.standalone = True
+    settings.scanning.disabled = True
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 10

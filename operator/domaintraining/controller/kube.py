@@ -39,8 +39,8 @@ class _Answer(NamedTuple):
 class KubeCluster:
     """Cluster over HTTP: a pod's own account, or a kubeconfig. Close it at the end.
 
-    A request is given up after 30 s; 429, 5xx and lost connections are tried three times more. A refused token
-    is read again once: tokens of accounts, files and login programs run out.
+    A request is given up after 30 s; 429, 5xx and lost connections are tried three times more. A refused
+    token is read again once: tokens of accounts, files and login programs run out.
     """
 
     def __init__(self, credentials: Callable[[], Awaitable[Configuration]], first: Configuration) -> None:
