@@ -218,9 +218,11 @@ async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision,
 async def clean_up(cluster: Cluster, resource: Resource, run: int) -> None:
     """Remove what only a running trainer needs: its rights and the copy of inline samples."""
     name, namespace = run_name(resource.name, run), resource.namespace
+    if await cluster.get(SERVICE_ACCOUNT, namespace, name) is None:
+        return
+    await cluster.delete(CONFIG_MAP, namespace, data_name(resource.name, run))
     for kind in (ROLE_BINDING, ROLE, SERVICE_ACCOUNT):
         await cluster.delete(kind, namespace, name)
-    await cluster.delete(CONFIG_MAP, namespace, data_name(resource.name, run))
 
 
 async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:

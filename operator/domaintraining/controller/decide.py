@@ -58,7 +58,7 @@ def decide(observed: Observed) -> Plan:
         run=run,
         attempt=attempt,
         serve=serve,
-        stop=to_stop(observed, run if step in (Step.WATCH, Step.START, Step.TAKE_OVER) else 0),
+        stop=to_stop(observed, run),
         prune=to_prune(observed, serve),
         adopt=tuple(revision for revision in observed.revisions if not revision.owned),
     )
@@ -182,7 +182,7 @@ def _lost(observed: Observed) -> Revision | None:
 
 
 def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
-    """Jobs of other runs than the one that goes on, and those whose attempt was given up."""
+    """Jobs of other runs than the one that goes on or ended, and those whose attempt was given up."""
     record = observed.record
     failed = record is not None and record.attempt.failure is not None
     return tuple(job for job in observed.jobs if job.owned and job.active and (job.run != run or failed))

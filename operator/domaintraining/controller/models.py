@@ -1,143 +1,211 @@
-"""The one seam to model servers: what a server has, before a run starts.
+"""The one seam to the model server: which models it has and what they can do.
 
-Ollama's API: https://github.com/ollama/ollama/blob/main/docs/api.md
+See https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
+import asyncio
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import aiohttp
 
 from domaintraining.api.reasons import Reason
+from domaintraining.api.scalars import CONTROLS
 from domaintraining.errors import DomainTrainingError
 
-MAX_REPLY: Final = 4 * 1024 * 1024
+MOST_BYTES: Final = 4 * 2**20
+MOST_TEXT: Final = 300
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20, connect=5)
-WORD: Final = re.compile(r"[^\x20-\x7e]")
+DEFAULT_TAG: Final = "latest"
+OWN_REGISTRY: Final = ("registry.ollama.ai/", "library/")
+UNANSWERED: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+"""What aiohttp raises; ValueError stands for URLs and replies that it can't read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a server says of a model."""
+    """A model that a server has."""
 
     digest: str
-    """Digest of the model as the server has it."""
+    """SHA-256 as the server gives it, hex; empty where its list doesn't name the model."""
     capabilities: frozenset[str] = frozenset()
-    """completion, thinking, embedding, …; empty where an old server does not tell."""
+    """What it can do, such as completion, thinking, embedding; empty for servers that don't tell."""
     context_length: int | None = None
-    """Longest context of the model in tokens, where the server tells it."""
+    """Tokens that the model was made for; the server may have given it fewer."""
 
 
 class ModelServers(Protocol):
-    """What the controller asks model servers; both methods raise ModelServerUnavailable."""
+    """What the controller asks of model servers; each method raises MODEL_SERVER_UNAVAILABLE."""
 
     async def version(self, endpoint: str) -> str:
-        """Version of the server; that it answers is what is asked for."""
+        """Version of the server; shows that it answers."""
 
     async def show(self, endpoint: str, model: str) -> ModelInfo | None:
-        """What the server knows of a model; None: it does not have it."""
+        """A model that the server has; None where it hasn't."""
+
+    async def digest(self, endpoint: str, model: str) -> str:
+        """Digest of a model, from the server's list; empty where the list doesn't name it."""
 
 
-@dataclass
-class ScriptedModels:
-    """The shipped fake: servers that have what they are given."""
-
-    models: dict[tuple[str, str], ModelInfo] = field(default_factory=dict)
-    down: set[str] = field(default_factory=set)
-
-    async def version(self, endpoint: str) -> str:
-        """Answer unless the endpoint is down."""
-        if endpoint in self.down:
-            raise unavailable(endpoint, "scripted to be down")
-        return "scripted"
-
-    async def show(self, endpoint: str, model: str) -> ModelInfo | None:
-        """What the script says."""
-        await self.version(endpoint)
-        return self.models.get((endpoint, model))
+class _Reply(NamedTuple):
+    status: int
+    content: dict[str, Any]
 
 
 class HttpModelServers:
-    """Real servers. Needs a running event loop; follows no redirect and no proxy of the environment."""
+    """ModelServers over HTTP: no redirects, no proxies of the environment, bounded replies."""
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
-
-    async def close(self) -> None:
-        """Let all connections go."""
-        await self._session.close()
+        """Connections are made with the first request; close it at the end."""
+        self._session: aiohttp.ClientSession | None = None
 
     async def version(self, endpoint: str) -> str:
-        """GET /api/version."""
-        status, values = await self._ask("GET", f"{endpoint}/api/version", None)
-        if status != 200:
-            raise unavailable(endpoint, f"/api/version answers {status}")
-        return str(values.get("version", ""))[:64]
+        """Version of the server."""
+        reply = await self._ask("GET", endpoint, "/api/version")
+        return one_line(_good(reply, endpoint).get("version", ""))
 
     async def show(self, endpoint: str, model: str) -> ModelInfo | None:
-        """POST /api/show for capabilities, GET /api/tags for the digest."""
-        status, values = await self._ask("POST", f"{endpoint}/api/show", {"model": model})
-        if status == 404:
+        """A model that the server has; None where it hasn't."""
+        reply = await self._ask("POST", endpoint, "/api/show", {"model": model})
+        # without its error, a 404 comes from something that is no model server
+        if reply.status == 404 and "error" in reply.content:
             return None
-        if status != 200:
-            raise unavailable(endpoint, f"/api/show answers {status}: {words(values.get('error', ''))}")
-        status, tags = await self._ask("GET", f"{endpoint}/api/tags", None)
-        if status != 200:
-            raise unavailable(endpoint, f"/api/tags answers {status}")
-        named = values.get("capabilities")
-        capabilities = (
-            frozenset(str(one)[:32] for one in named[:32]) if isinstance(named, list) else frozenset()
+        content = _good(reply, endpoint)
+        return ModelInfo(
+            digest=await self.digest(endpoint, model),
+            capabilities=_capabilities(content.get("capabilities")),
+            context_length=_context_length(content.get("model_info")),
         )
-        return ModelInfo(digest_in(tags, model), capabilities, _context_length(values))
 
-    async def _ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, dict[str, Any]]:
+    async def digest(self, endpoint: str, model: str) -> str:
+        """Digest of a model, from /api/tags; `latest` where the name has no tag."""
+        content = _good(await self._ask("GET", endpoint, "/api/tags"), endpoint)
+        listed = content.get("models")
+        for one in listed if isinstance(listed, list) else []:
+            if isinstance(one, dict) and full_name(str(one.get("name", ""))) == full_name(model):
+                return one_line(one.get("digest", "")).removeprefix("sha256:")[:MOST_TEXT]
+        return ""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(
+        self, method: str, endpoint: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> _Reply:
+        if self._session is None:
+            self._session = open_session(TIMEOUT)
+        url = endpoint.rstrip("/") + path
         try:
-            async with self._session.request(method, url, json=body, allow_redirects=False) as reply:
-                raw = await reply.content.read(MAX_REPLY + 1)
-                while len(raw) <= MAX_REPLY and (more := await reply.content.read(MAX_REPLY + 1 - len(raw))):
-                    raw += more
-                return reply.status, read_object(raw)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise unavailable(url.partition("/api/")[0], words(str(error) or type(error).__name__)) from error
+            async with self._session.request(method, url, json=body, allow_redirects=False) as response:
+                content = await bounded(response, MOST_BYTES)
+                return _Reply(response.status, json_object(content))
+        except UNANSWERED as error:
+            raise unavailable(endpoint, f"does not answer: {what(error)}") from error
 
 
-def read_object(raw: bytes) -> dict[str, Any]:
-    """A server's reply as a JSON object; anything else is an empty one."""
-    if len(raw) > MAX_REPLY:
-        return {}
+def open_session(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+    """A session for servers that are not to be trusted: no cookies, no proxies or logins of the environment."""
+    return aiohttp.ClientSession(timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+
+
+async def bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The content of a reply.
+
+    Raises:
+        ValueError: it has more than `most` bytes.
+    """
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(65_536):
+        content += chunk
+        if len(content) > most:
+            raise ValueError(f"the reply has more than {most} bytes")
+    return bytes(content)
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """A JSON object; empty where the content is none."""
     try:
-        values = json.loads(raw)
+        parsed = json.loads(content)
     except (ValueError, RecursionError):
         return {}
-    return values if isinstance(values, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
-def words(text: object) -> str:
-    """A server's words, fit for a message: 300 printable characters."""
-    return WORD.sub(" ", str(text))[:300]
+def one_line(text: object, most: int = MOST_TEXT) -> str:
+    """A server's words as they may stand in a condition: one line, no control characters, bounded."""
+    return " ".join(CONTROLS.sub(" ", str(text)[: 4 * most]).split())[:most]
 
 
-def unavailable(endpoint: str, why: str) -> DomainTrainingError:
-    """A server that does not answer as it should."""
-    return DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, f"{endpoint} does not answer: {why}")
+def what(error: BaseException) -> str:
+    """An error in few words; time-outs have none of their own."""
+    return one_line(error) or ("time-out" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
-def digest_in(tags: Mapping[str, Any], model: str) -> str:
-    """The digest of a model in a reply of /api/tags; a name without tag means :latest. Empty: not listed."""
-    wanted = {model, f"{model}:latest"} if ":" not in model.rpartition("/")[2] else {model}
-    listed = tags.get("models")
-    for one in listed if isinstance(listed, list) else []:
-        if isinstance(one, dict) and wanted & {one.get("name"), one.get("model")}:
-            return words(one.get("digest", ""))[:128]
-    return ""
+def unavailable(endpoint: str, text: str) -> DomainTrainingError:
+    """The error of a server that doesn't do its work."""
+    return DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, f"{endpoint} {text}")
 
 
-def _context_length(values: Mapping[str, Any]) -> int | None:
-    info = values.get("model_info")
-    for key, value in info.items() if isinstance(info, dict) else ():
-        if str(key).endswith(".context_length") and isinstance(value, int):
-            return value
-    return None
+def full_name(model: str) -> str:
+    """A model's name in one spelling: lower case, with its tag, without the default registry."""
+    name = model.lower()
+    for prefix in OWN_REGISTRY:
+        name = name.removeprefix(prefix)
+    return name if ":" in name.rpartition("/")[2] else f"{name}:{DEFAULT_TAG}"
+
+
+def _good(reply: _Reply, endpoint: str) -> dict[str, Any]:
+    if reply.status != 200:
+        said = one_line(reply.content.get("error", "")) or "no reason given"
+        raise unavailable(endpoint, f"answers {reply.status}: {said}")
+    if not reply.content:
+        raise unavailable(endpoint, "answers something else than a JSON object; is it an Ollama server?")
+    return reply.content
+
+
+def _capabilities(given: object) -> frozenset[str]:
+    return frozenset(one_line(one, 40) for one in given[:20]) if isinstance(given, list) else frozenset()
+
+
+def _context_length(given: object) -> int | None:
+    if not isinstance(given, dict):
+        return None
+    length = given.get(f"{given.get('general.architecture')}.context_length")
+    return length if isinstance(length, int) and 0 < length < 10**9 else None
+
+
+@dataclass(slots=True)
+class ScriptedModels:
+    """The fake of ModelServers: one answer for every endpoint."""
+
+    models: dict[str, ModelInfo] = field(default_factory=dict)
+    """Models by name."""
+    down: set[str] = field(default_factory=set)
+    """Endpoints that don't answer."""
+    asked: list[str] = field(default_factory=list)
+    """What was asked: `version URL`, `show URL MODEL`, `digest URL MODEL`."""
+
+    async def version(self, endpoint: str) -> str:
+        """Version of the server."""
+        await self._ask(endpoint, f"version {endpoint}")
+        return "0.0.0"
+
+    async def show(self, endpoint: str, model: str) -> ModelInfo | None:
+        """A model that the server has; None where it hasn't."""
+        await self._ask(endpoint, f"show {endpoint} {model}")
+        return next((info for name, info in self.models.items() if full_name(name) == full_name(model)), None)
+
+    async def digest(self, endpoint: str, model: str) -> str:
+        """Digest of a model; empty where there is none."""
+        await self._ask(endpoint, f"digest {endpoint} {model}")
+        return next((i.digest for name, i in self.models.items() if full_name(name) == full_name(model)), "")
+
+    async def _ask(self, endpoint: str, question: str) -> None:
+        self.asked.append(question)
+        await asyncio.sleep(0)
+        if endpoint in self.down:
+            raise unavailable(endpoint, "does not answer: connection refused")

@@ -134,8 +134,7 @@ class Reconciler:
         if plan.step is Step.TAKE_OVER:
             await apply.take_over(cluster, observed)
             return True
-        last = observed.resource.status.run
-        if plan.step is Step.REST and (last is None or last.completion_time is None):
+        if plan.step is Step.REST and not any(job.active for job in observed.jobs):
             await apply.clean_up(cluster, observed.resource, plan.run)
         return False
 

@@ -56,7 +56,7 @@ def launch(
     workdir = environment.rewrite(container.get("workingDir") or "", paths)
     inside = workdir.startswith(str(pod_folder))
     return Launch(
-        [environment.rewrite(word, paths) for word in words],
+        [word if word == image.python else environment.rewrite(word, paths) for word in words],
         base | given,
         workdir if inside else str(own / "home"),
     )
