@@ -108,7 +108,7 @@ class HttpModelServers:
 
 
 def open_session(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
-    """A session for servers that are not to be trusted: no cookies, no proxies or logins of the environment."""
+    """A session for servers that are not trusted: no cookies, no proxies or logins of the environment."""
     return aiohttp.ClientSession(timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
 
 

@@ -6,7 +6,7 @@ See https://github.com/ollama/ollama/blob/main/docs/api.md#pull-a-model
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -26,10 +26,11 @@ from domaintraining.controller.models import (
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=5, sock_read=900)
 """A server that checks a large file says nothing for minutes."""
 MOST_LAYERS: Final = 1000
+LONGEST_DIGEST: Final = 100
 MOST_ERROR_BYTES: Final = 65_536
 LACKING: Final = ("file does not exist", "not found")
 
-PullLines = Callable[[str, str], AsyncIterator[dict[str, Any]]]
+PullLines = Callable[[str, str], AsyncGenerator[dict[str, Any], None]]
 """Endpoint and model to the lines of /api/pull; the seam that tests replace."""
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ class Pulls:
         _change(pull, replace(end, finished_at=self._clock()))
 
     async def _read(self, pull: _Pull, endpoint: str, model: str) -> None:
-        async with aclosing(_generator(self._lines(endpoint, model))) as lines:
+        async with aclosing(self._lines(endpoint, model)) as lines:
             async for line in lines:
                 if "error" in line:
                     raise PullError(one_line(line["error"]) or "the server gives no reason")
@@ -151,7 +152,7 @@ class Pulls:
         raise PullError("the server ended the pull without success")
 
 
-async def http_lines(endpoint: str, model: str) -> AsyncIterator[dict[str, Any]]:
+async def http_lines(endpoint: str, model: str) -> AsyncGenerator[dict[str, Any], None]:
     """The lines of a server's /api/pull, JSON objects; an error reply is one line with `error`.
 
     Raises:
@@ -174,11 +175,6 @@ async def http_lines(endpoint: str, model: str) -> AsyncIterator[dict[str, Any]]
                 yield json_object(line)
 
 
-async def _generator(lines: AsyncIterator[dict[str, Any]]) -> Any:
-    async for line in lines:
-        yield line
-
-
 def _key(endpoint: str, model: str) -> tuple[str, str]:
     return endpoint.rstrip("/"), full_name(model)
 
@@ -186,10 +182,12 @@ def _key(endpoint: str, model: str) -> tuple[str, str]:
 def _count(layers: dict[str, tuple[int, int]], line: dict[str, Any]) -> None:
     """Note how far a file is; lines without sizes say nothing about it."""
     digest, total, completed = line.get("digest"), line.get("total"), line.get("completed", 0)
-    if not isinstance(digest, str) or not isinstance(total, int) or not isinstance(completed, int):
+    if not isinstance(digest, str) or len(digest) > LONGEST_DIGEST:
+        return
+    if not isinstance(total, int) or not isinstance(completed, int):
         return
     if 0 < total < 2**63 and completed >= 0 and (digest in layers or len(layers) < MOST_LAYERS):
-        layers[digest[:100]] = (min(completed, total), total)
+        layers[digest] = (min(completed, total), total)
 
 
 def _percent(layers: dict[str, tuple[int, int]]) -> int:
