@@ -56,7 +56,7 @@ class Sandbox:
         self.cluster.start(binary)
         try:
             say("starting the simulated node")
-            images = {"domaintraining": f"{sys.executable} -m domaintraining"}
+            images = {"domaintraining": f"{sys.executable} -B -m domaintraining"}
             self.cluster.start_node(images, pythonpath=[REPOSITORY / "operator"])
             self._install(self._model_server(say), say)
         except BaseException:
@@ -155,7 +155,7 @@ def _deployment(model_server: str) -> Json:
         "spec": {
             "replicas": 1,
             "strategy": {"type": "Recreate"},
-            "minReadySeconds": 2,  # there is no probe: one that ends at once must not count as available
+            "minReadySeconds": 4,  # there is no probe: one that ends at once must not count as available
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
