@@ -12,11 +12,11 @@ Address = tuple[Kind, str, str]
 
 
 class MemoryCluster:
-    """Cluster in memory. Of the API server's rules it knows these alone:
+    """Cluster in memory, with a few of the API server's rules.
 
-    uid and resourceVersion, names that are taken, immutable ConfigMaps, the status subresource and the
-    generation of DomainTrainings, and that a write without effect changes nothing. Apply sets the fields given
-    and removes none; deleting removes no owned objects.
+    These are uid and resourceVersion, names that are taken, immutable ConfigMaps, the status subresource and
+    the generation of DomainTrainings, and that a write without effect changes nothing. Apply sets the fields
+    given and removes none; deleting removes no owned objects.
     """
 
     def __init__(self, *objects: JsonObject) -> None:
