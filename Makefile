@@ -13,7 +13,8 @@ READY := $(VENV)/ready
 RUN := $(VENV)/bin/python
 
 export PYTHONPATH := operator:.
-export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
+# Not PYTHONPYCACHEPREFIX: with it the bytecode that pip has put beside the libraries would not be used.
+export PYTHONDONTWRITEBYTECODE := 1
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 
