@@ -182,10 +182,18 @@ def _lost(observed: Observed) -> Revision | None:
 
 
 def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
-    """Jobs of other runs than the one that goes on or ended, and those whose attempt was given up."""
+    """Jobs of other runs without a result than the one that goes on, and those whose attempt was given up.
+
+    A Job whose result was taken over ends by itself.
+    """
     record = observed.record
     failed = record is not None and record.attempt.failure is not None
-    return tuple(job for job in observed.jobs if job.owned and job.active and (job.run != run or failed))
+    over = {revision.number for revision in observed.trained}
+    return tuple(
+        job
+        for job in observed.jobs
+        if job.owned and job.active and job.run not in over and (job.run != run or failed)
+    )
 
 
 def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:

@@ -111,6 +111,14 @@ def test_going_back_to_a_kept_revision_serves_it_without_a_run() -> None:
     assert (plan.step, plan.run, plan.serve, len(plan.stop)) == (Step.REST, 1, None, 1)
 
 
+def test_a_job_whose_result_was_taken_over_ends_by_itself() -> None:
+    """Its log stays readable until its time to live is over, also when the spec changes meanwhile."""
+    done = Observed(resource(), NOW, record=record(), revisions=(revision(1),), jobs=(job(),))
+    assert decide(done).stop == ()
+    changed = replace(done, resource=resource(hash="another"))
+    assert decide(changed).stop == ()
+
+
 def test_a_rejected_revision_is_not_served_and_not_tried_again() -> None:
     """Rejected is an end that needs a person."""
     plan = decide(Observed(resource(), NOW, record=record(), revisions=(revision(1, promoted=False),)))
