@@ -129,6 +129,8 @@ def measured(url: str, body: str, task: str, samples: list[Json]) -> float:
     def one(sample: Json) -> tuple[int, int, int]:
         lines = "\n".join(f"- {entity['name']} ({entity['type']})" for entity in sample["entities"])
         answer = posted(url, body, sample["text"], lines or "(none)")
+        said: set[tuple[str, ...]]
+        true: set[tuple[str, ...]]
         if task == "entities":
             said = {(normal(item["name"]), item["type"]) for item in answer["entities"]}
             true = {(normal(item["name"]), item["type"]) for item in sample["entities"]}
@@ -145,7 +147,7 @@ def measured(url: str, body: str, task: str, samples: list[Json]) -> float:
 
 
 def test_the_published_bytes_have_the_f1_of_status(sandbox: Sandbox, space: str) -> None:
-    """Anybody who fills and posts `<task>.request.json` gets exactly the F1 of status, baseline and result."""
+    """Anybody who fills and posts `<task>.request.json` gets the F1 of status, baseline and result."""
     apply(sandbox, space)
     shown = ready(sandbox, space)
     served, baseline = (config_map(sandbox, space, f"docs-prompt{end}") for end in ("", "-r0"))

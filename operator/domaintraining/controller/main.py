@@ -53,7 +53,7 @@ async def run(settings: Settings) -> int:
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
         asyncio.create_task(queue.run(), name="queue"),
-        asyncio.create_task(resync(cluster, queue, settings.resync_seconds), name="resync"),
+        asyncio.create_task(resync(cluster, queue, settings), name="resync"),
         asyncio.create_task(stop.wait(), name="stop"),
     ]
     try:
@@ -98,14 +98,15 @@ async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> No
     )
 
 
-async def resync(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
+async def resync(cluster: Cluster, queue: WorkQueue, settings: Settings) -> None:
     """Look at every resource now and then: what an event missed is found here."""
     while True:
-        await asyncio.sleep(seconds)
-        try:
-            found = await cluster.find(DOMAIN_TRAINING, None, {})
-        except ClusterError as error:
-            log.warning("resync: %s", error)
-            continue
-        for body in found:
-            queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))
+        await asyncio.sleep(settings.resync_seconds)
+        for namespace in settings.namespaces or (None,):
+            try:
+                found = await cluster.find(DOMAIN_TRAINING, namespace, {})
+            except ClusterError as error:
+                log.warning("resync: %s", error)
+                continue
+            for body in found:
+                queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))

@@ -149,7 +149,6 @@ def _pull(
         if pulls.age(endpoint, name) > PULL_PAUSE:
             pulls.forget(endpoint, name)
         raise DomainTrainingError(Reason.MODEL_PULL_FAILED, f"pulling {name} on {endpoint}: {state.error}")
-    if state is None:
-        pulls.start(endpoint, name, wake)
+    pulls.start(endpoint, name, wake, watcher=(resource.namespace, resource.name))
     percent = state.percent if state is not None else 0
     raise DomainTrainingError(Reason.MODEL_PULLING, f"{endpoint} pulls {name}: {percent}%")

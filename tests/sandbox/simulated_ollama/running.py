@@ -43,11 +43,13 @@ class Listener:
         """
         if self.server is None:
             self.server = Server(self._options, self._refuse)
-        self._runner = web.AppRunner(self.server.app(), handler_cancellation=True, access_log=None)
+        self._runner = web.AppRunner(
+            self.server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+        )
         await self._runner.setup()
         listening = _bound(self._host, self._port)
         self._port = listening.getsockname()[1]
-        await web.SockSite(self._runner, listening, shutdown_timeout=0.1).start()
+        await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
         """Close the address and every connection."""
