@@ -123,22 +123,21 @@ def posted(url: str, body: str, text: str, entities: str) -> Json:
         return dict(json.loads(json.load(reply)["message"]["content"]))
 
 
+def found(task: str, answer: Json) -> set[tuple[str, ...]]:
+    """The items of an answer or of a sample, as they are compared."""
+    if task == "entities":
+        return {(normal(item["name"]), item["type"]) for item in answer["entities"]}
+    items = answer["relations"]
+    return {(normal(item["source"]), item["type"], normal(item["target"])) for item in items}
+
+
 def measured(url: str, body: str, task: str, samples: list[Json]) -> float:
     """Micro F1 over documents."""
 
     def one(sample: Json) -> tuple[int, int, int]:
         lines = "\n".join(f"- {entity['name']} ({entity['type']})" for entity in sample["entities"])
         answer = posted(url, body, sample["text"], lines or "(none)")
-        said: set[tuple[str, ...]]
-        true: set[tuple[str, ...]]
-        if task == "entities":
-            said = {(normal(item["name"]), item["type"]) for item in answer["entities"]}
-            true = {(normal(item["name"]), item["type"]) for item in sample["entities"]}
-        else:
-            said, true = (
-                {(normal(item["source"]), item["type"], normal(item["target"])) for item in items}
-                for items in (answer["relations"], sample["relations"])
-            )
+        said, true = (found(task, one) for one in (answer, sample))
         return len(said & true), len(said), len(true)
 
     with ThreadPoolExecutor(4) as pool:

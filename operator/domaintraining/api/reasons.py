@@ -112,7 +112,9 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Correct spec.model.name, pull it by hand, or set pullPolicy to IfNotPresent.",
         stalled=True,
     ),
-    Reason.MODEL_PULLING: ReasonRow("The server is pulling the model.", passes=True),
+    Reason.MODEL_PULLING: ReasonRow(
+        "The server is pulling the model.", "Wait; the message tells the percentage.", passes=True
+    ),
     Reason.MODEL_PULL_FAILED: ReasonRow(
         "The pull broke off.", "Look at the server's disk and network; it is tried again.", passes=True
     ),
