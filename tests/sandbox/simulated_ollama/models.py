@@ -27,6 +27,9 @@ class Model:
     size: int = 20_201_253_588
     dimension: int = 1024
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", full_name(self.name))
+
     @property
     def digest(self) -> str:
         """SHA-256 of name and version of the learner, in hex."""
@@ -75,7 +78,7 @@ class Model:
                 raise ValueError(
                     f"model {name!r}: {word!r} is none of thinking, vision, embedding, context=, size="
                 )
-        return cls(full_name(name), tuple(capabilities), **numbers)
+        return cls(name, tuple(capabilities), **numbers)
 
 
 def full_name(name: str) -> str:

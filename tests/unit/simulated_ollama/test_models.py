@@ -127,7 +127,7 @@ def test_names_without_tag_mean_latest_also_with_a_registrys_port() -> None:
     assert full_name("a") == "a:latest"
     assert full_name("host:5000/a") == "host:5000/a:latest"
     assert full_name("host:5000/a:1") == "host:5000/a:1"
-    assert Shelf((Model("a:latest"),), (), 1).get("A")
+    assert Shelf((Model("a"),), (), 1).get("A") == Model("a:latest")
 
 
 def test_a_model_says_that_it_is_simulated_and_has_its_own_digest() -> None:
