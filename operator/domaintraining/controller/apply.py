@@ -29,6 +29,7 @@ from domaintraining.controller.cluster import (
 )
 from domaintraining.controller.decide import Plan
 from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
+from domaintraining.controller.jobs import build_job
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
 from domaintraining.controller.project import promoted_served, rfc3339
 from domaintraining.controller.revisions import baseline_data, revision_data
@@ -131,7 +132,7 @@ async def start(
     await put(cluster, manifests.build_report(resource, run.number))
     for body in manifests.build_rights(resource, run.number):
         await put(cluster, body)
-    await create_job(cluster, resource, manifests.build_job(resource, run, attempt))
+    await create_job(cluster, resource, build_job(resource, run, attempt))
 
 
 async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None:

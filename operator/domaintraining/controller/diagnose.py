@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from domaintraining.api.names import LABEL_ATTEMPT, LABEL_RUN
 from domaintraining.api.reasons import Reason
-from domaintraining.controller.manifests import CONTAINER
+from domaintraining.controller.jobs import CONTAINER
 from domaintraining.controller.observed import JobState, Object
 from domaintraining.errors import DomainTrainingError
 

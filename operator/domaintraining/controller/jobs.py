@@ -1,0 +1,152 @@
+"""The Job of an attempt and its pod, built from values alone."""
+
+from typing import Any, Final
+
+from domaintraining.api.names import (
+    ANNOTATION_DATA_DIGEST,
+    LABEL_ATTEMPT,
+    LABEL_HASH,
+    LABEL_QUEUE,
+    LABEL_RUN,
+    data_name,
+    job_name,
+    prompt_name,
+    report_name,
+    run_name,
+)
+from domaintraining.api.run import RUN_KEY, Run
+from domaintraining.controller.attempt import Attempt
+from domaintraining.controller.manifests import ROLE_TRAINER, labels, owner
+from domaintraining.controller.observed import Object, Resource
+
+CONTAINER: Final = "trainer"
+CREDENTIALS: Final = "/var/run/secrets/domaintraining"
+FOLDER: Final = "/etc/domaintraining"
+FINAL_EXIT_CODES: Final = (3, 75)
+"""A failure that needs a change, and one that may pass, which the controller tries again."""
+
+
+def build_job(resource: Resource, run: Run, attempt: Attempt) -> Object:
+    """The Job of one attempt.
+
+    See https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
+    """
+    job = resource.spec.job
+    own = labels(resource, ROLE_TRAINER) | {
+        LABEL_RUN: str(run.number),
+        LABEL_ATTEMPT: str(attempt.number),
+        LABEL_HASH: run.hash,
+    }
+    queue = resource.labels.get(LABEL_QUEUE)
+    template = {
+        "metadata": {"labels": dict(job.pod_labels) | own, "annotations": dict(job.pod_annotations)},
+        "spec": _pod(resource, run, attempt),
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(resource.name, run.number, attempt.number),
+            "namespace": resource.namespace,
+            "labels": own | ({LABEL_QUEUE: queue} if queue else {}),
+            "annotations": {ANNOTATION_DATA_DIGEST: attempt.data_digest},
+            "ownerReferences": [owner(resource)],
+        },
+        "spec": {
+            "backoffLimit": job.backoff_limit,
+            "ttlSecondsAfterFinished": job.ttl_seconds_after_finished,
+            "podFailurePolicy": {"rules": _failure_rules()},
+            "template": template,
+        },
+    }
+
+
+def _failure_rules() -> list[Object]:
+    codes = {"containerName": CONTAINER, "operator": "In", "values": list(FINAL_EXIT_CODES)}
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": codes},
+    ]
+
+
+def _pod(resource: Resource, run: Run, attempt: Attempt) -> Object:
+    job = resource.spec.job
+    pod: Object = {
+        "restartPolicy": "Never",
+        "serviceAccountName": run_name(resource.name, run.number),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "fsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(resource, run, attempt)],
+        "volumes": _volumes(resource, run),
+        "nodeSelector": dict(job.node_selector),
+        "tolerations": [
+            one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in job.tolerations
+        ],
+    }
+    if job.priority_class_name:
+        pod["priorityClassName"] = job.priority_class_name
+    return pod
+
+
+def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
+    environment = {
+        "REPORT_NAME": report_name(resource.name, run.number),
+        "REPORT_NAMESPACE": resource.namespace,
+        "ATTEMPT": str(attempt.number),
+        "KUBE_CREDENTIALS_DIR": CREDENTIALS,
+        "TERMINATION_LOG": "/dev/termination-log",
+        "HOME": "/tmp",  # noqa: S108 - an emptyDir of the pod's own
+        "DSPY_CACHEDIR": "/tmp/dspy",  # noqa: S108 - as above; nothing is cached there
+        "PYTHONUNBUFFERED": "1",
+    }
+    mounts = [("run", f"{FOLDER}/run"), ("data", f"{FOLDER}/data"), ("credentials", CREDENTIALS)]
+    mounts += [("served", f"{FOLDER}/served")] if run.served is not None else []
+    return {
+        "name": CONTAINER,
+        "image": run.image,
+        "command": ["python", "-m", "domaintraining", "trainer"],
+        "args": [
+            *("--run-file", f"{FOLDER}/run/{RUN_KEY}"),
+            *("--data-dir", f"{FOLDER}/data"),
+            *("--served-dir", f"{FOLDER}/served"),
+        ],
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+        "resources": resource.spec.job.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [
+            *({"name": name, "mountPath": path, "readOnly": True} for name, path in mounts),
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
+        ],
+    }
+
+
+def _volumes(resource: Resource, run: Run) -> list[Object]:
+    source = resource.spec.dataset.config_map
+    data = (
+        {"name": source.name, "items": [{"key": source.key, "path": run.data.file}]}
+        if source
+        else {"name": data_name(resource.name, run.number)}
+    )
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
+    volumes: list[dict[str, Any]] = [
+        {"name": "run", "configMap": {"name": run_name(resource.name, run.number)}},
+        {"name": "data", "configMap": data},
+        {"name": "credentials", "projected": {"sources": [token, authority]}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+    ]
+    if run.served is not None:
+        volumes.append({"name": "served", "configMap": {"name": prompt_name(resource.name, run.served)}})
+    return volumes
