@@ -23,6 +23,7 @@ def what_starts_a_run(spec: DomainTrainingSpec) -> dict[str, Any]:
             del part["tasks"]
     model = {key: value for key, value in part.pop("model", {}).items() if key not in CHANGES_NO_ANSWER}
     model.get("options", {}).pop("keepAlive", None)
+    model.get("promptModel", {}).pop("endpoint", None)
     model = {key: value for key, value in model.items() if value != {}}
     return part | ({"model": model} if model else {})
 

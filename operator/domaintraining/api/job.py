@@ -1,6 +1,6 @@
 """The part of the spec that is about the Job; none of it starts a new run."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -17,17 +17,13 @@ from domaintraining.api.rules import (
     rules,
 )
 
-Quantity = Annotated[
-    int | str,
-    Field(
-        json_schema_extra={
-            "x-kubernetes-int-or-string": True,
-            "minimum": 0,
-            "maxLength": 32,
-            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
-        }
-    ),
-]
+INT_OR_STRING: Final[dict[str, Any]] = {
+    "x-kubernetes-int-or-string": True,
+    "minimum": 0,
+    "maxLength": 32,
+    "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+}
+Quantity = Annotated[int | str, Field(json_schema_extra=INT_OR_STRING)]
 ResourceMap = Annotated[
     dict[str, Quantity],
     Field(max_length=16),
@@ -107,6 +103,38 @@ class Toleration(ApiModel):
     }
 
 
+class Journal(ApiModel):
+    """Where every answer of the model is kept, so that a lost pod repeats none."""
+
+    storage: Annotated[
+        Quantity,
+        Field(
+            json_schema_extra=INT_OR_STRING
+            | rules(
+                rule(
+                    "isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Mi')) >= 0",
+                    "must be a size of at least 1Mi, such as 1Gi",
+                )
+            )
+        ),
+    ] = "1Gi"
+    """Size of the volume; a claim that exists keeps the size it has."""
+    storage_class_name: ObjectName | None = None
+    """Storage class of a claim `<name>-journal`, which the runs of this resource share (none: the journal
+    lives as long as the pod)."""
+    claim_name: ObjectName | None = None
+    """A claim that exists, for all who name it: runs with the same model share their answers."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.storageClassName) || !has(self.claimName)",
+                "storageClassName makes a claim and claimName uses one that exists: leave one of them out",
+            )
+        )
+    }
+
+
 NOT_OURS: Final = rule(
     "self.all(key, !key.contains('kubernetes.io/') && !key.startsWith('training.aegisrag.io/')"
     " && key != 'job-name' && key != 'controller-uid')",
@@ -137,3 +165,5 @@ class Job(ApiModel):
     """How often a pod that failed is replaced within one attempt."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
     """How long a finished Job and its log are kept."""
+    journal: Journal = Journal()
+    """Where the model's answers are kept."""

@@ -59,6 +59,11 @@ def data_name(name: str, run: int) -> str:
     return f"{name}-r{run}-data"
 
 
+def journal_name(name: str) -> str:
+    """Claim of the volume with the model's answers, which all runs share."""
+    return f"{name}-journal"
+
+
 def prompt_name(name: str, revision: int | None = None) -> str:
     """ConfigMap of a revision (0 is the baseline); without one, of the served prompt."""
     return f"{name}-prompt" if revision is None else f"{name}-prompt-r{revision}"

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     PENDING = "Pending"
     QUEUED = "Queued"
     TRAINING = "Training"
+    SUSPENDED = "Suspended"
     PROMOTED = "Promoted"
     REJECTED = "Rejected"
     FAILED = "Failed"
@@ -40,6 +41,10 @@ class Reason(StrEnum):
     PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
     NAME_CONFLICT = "NameConflict"
     POD_LOST = "PodLost"
+    JOURNAL_NOT_FOUND = "JournalNotFound"
+    JOURNAL_BUSY = "JournalBusy"
+    JOURNAL_UNUSABLE = "JournalUnusable"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
     TRAINER_FAILED = "TrainerFailed"
     MODEL_OUTPUT_INVALID = "ModelOutputInvalid"
     PROMPT_TOO_LONG = "PromptTooLong"
@@ -72,6 +77,11 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "If it stays so, `kubectl describe job` and `kubectl get events` say why.",
     ),
     Reason.TRAINING: ReasonRow("The trainer runs."),
+    Reason.SUSPENDED: ReasonRow(
+        "spec.suspend is true: the Job was stopped, the journal keeps what was answered, and what is served "
+        "stays served.",
+        "Set spec.suspend to false to go on with the same run.",
+    ),
     Reason.PROMOTED: ReasonRow("The run's prompt passed and is served."),
     Reason.REJECTED: ReasonRow(
         "No task's prompt passed the acceptance; the run is kept and not served.",
@@ -84,7 +94,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.SUPERSEDED: ReasonRow("The spec changed while the run was going; its Job was stopped."),
     Reason.DATASET_VALID: ReasonRow("The reference exists, or the trainer has read all samples."),
     Reason.DATASET_NOT_FOUND: ReasonRow(
-        "The ConfigMap or its key does not exist.",
+        "The ConfigMap, its key, the claim, or the file in its volume does not exist.",
         "Create it, or correct spec.dataset; the run starts by itself then.",
         stalled=True,
     ),
@@ -142,7 +152,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     ),
     Reason.UNSCHEDULABLE: ReasonRow(
         "No node takes the trainer's pod.",
-        "Check spec.job resources, nodeSelector and tolerations against the nodes.",
+        "Check spec.job resources, nodeSelector and tolerations against the nodes, and that the claims of "
+        "data and journal are bound.",
         passes=True,
     ),
     Reason.QUOTA_EXCEEDED: ReasonRow(
@@ -168,6 +179,28 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     ),
     Reason.POD_LOST: ReasonRow(
         "The trainer's pod was evicted, preempted or lost with its node.", "It is tried again.", passes=True
+    ),
+    Reason.JOURNAL_NOT_FOUND: ReasonRow(
+        "The claim that spec.job.journal names does not exist.",
+        "Create it, or correct spec.job.journal.claimName; the run goes on by itself then.",
+        stalled=True,
+    ),
+    Reason.JOURNAL_BUSY: ReasonRow(
+        "Another trainer holds the journal, or its claim is being deleted.",
+        "Wait for the other one to end, or give each resource a claim of its own; it is tried again.",
+        passes=True,
+    ),
+    Reason.JOURNAL_UNUSABLE: ReasonRow(
+        "The journal's volume can't be written: it is full, read-only, or broken.",
+        "Enlarge the claim, or name another in spec.job.journal; answers in the old one stay there.",
+        stalled=True,
+    ),
+    Reason.BUDGET_EXHAUSTED: ReasonRow(
+        "The budget was spent before the search was over; the best so far was evaluated and kept, where "
+        "there was one.",
+        "Raise spec.budget: a run with a result is followed by one with the next number that finds all "
+        "answers in the journal, one without a result goes on itself.",
+        stalled=True,
     ),
     Reason.TRAINER_FAILED: ReasonRow(
         "The trainer ended with an error of its own.",

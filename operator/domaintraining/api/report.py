@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from domaintraining.api import published
 from domaintraining.api.base import WireModel
+from domaintraining.api.budget import Spent
 from domaintraining.api.published import (
     check_depth,
     check_placeholders,
@@ -19,8 +20,8 @@ from domaintraining.api.published import (
     read_object,
 )
 from domaintraining.api.reasons import Reason
-from domaintraining.api.scalars import Count, Message
-from domaintraining.api.spec import TASKS, Task
+from domaintraining.api.scalars import Count, Message, Short
+from domaintraining.api.spec import TASKS, Auto, Task
 from domaintraining.api.status import DatasetStatus, Metrics, Progress
 
 REPORT_KEY: Final = "report.json"
@@ -52,6 +53,14 @@ class Report(WireModel):
     """Counts."""
     dataset: DatasetStatus | None = None
     """Samples, once they are read and valid."""
+    auto: Auto | None = None
+    """Mode that runs, once it is chosen: where the run says adaptive, by the samples."""
+    auto_reason: Short = ""
+    """By which rule adaptive chose it, such as `fewer than 50 validation samples`."""
+    spent: Spent | None = None
+    """What the run has cost so far: what the run says of earlier attempts, and this one."""
+    budget_exhausted: bool = False
+    """Whether the search ended early because the budget was spent; the result is the best so far."""
     baseline: Metrics | None = None
     """Only the baseline's numbers, once they are measured."""
     failure: Failure | None = None

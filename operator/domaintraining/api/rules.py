@@ -18,6 +18,8 @@ TYPE_NAME: Final = r'^[^\p{Z}\p{Cc}{}"\\]+( [^\p{Z}\p{Cc}{}"\\]+)*$'
 MODEL_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 ENDPOINT: Final = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
 KEEP_ALIVE: Final = r"^(-1|0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$"
+INNER_PATH: Final = r"^\.{0,2}[^/.\p{Cc}][^/\p{Cc}]*(/\.{0,2}[^/.\p{Cc}][^/\p{Cc}]*)*$"
+DURATION: Final = r"^([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h)){1,4}$"
 LABEL_KEY: Final = r"^([a-z0-9][-a-z0-9.]{0,251}[a-z0-9]/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 

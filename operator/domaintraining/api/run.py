@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
+from domaintraining.api.budget import Limits, Spent
+from domaintraining.api.scalars import Short
 from domaintraining.api.spec import (
     Auto,
     Instructions,
@@ -25,13 +27,23 @@ class RunData(WireModel):
     """Where the trainer finds the samples."""
 
     file: str
-    """Name of the file in the mounted data folder."""
+    """Path of the file in the mounted data folder; of a volume, below it."""
     source: str
-    """What to call it in messages: `configmap tech-docs, key samples.jsonl`, or `spec.dataset.inline`."""
+    """What to call it in messages: `configmap tech-docs, key samples.jsonl`, `claim samples, path a/b.jsonl`,
+    or `spec.dataset.inline`."""
     format: str = "auto"
     """auto, jsonl or json."""
     split: Split = Split()
     """Sizes of the parts."""
+
+
+class RunJournal(WireModel):
+    """Where the model's answers are kept; the mounted folder is told by the variable JOURNAL_DIR."""
+
+    kept: bool = False
+    """Whether it outlives the pod."""
+    claim: Short = ""
+    """Claim of its volume; empty: there is none, and it lives as long as the pod."""
 
 
 class Run(WireModel):
@@ -63,14 +75,22 @@ class Run(WireModel):
     """Model, its digest and its server."""
     options: ModelOptions = ModelOptions()
     """Options of task calls."""
-    max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] = 1
-    """Calls in flight at once."""
+    prompt_model: ModelStatus | None = None
+    """Model that proposes instructions, its digest and its server; None: the model itself."""
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Calls in flight at once; None: nobody knows, and the trainer measures what the server serves."""
     auto: Auto = "light"
-    """Mode of the search."""
+    """Mode of the search; adaptive: the trainer chooses when it has read the samples."""
     optimizer: Optimizer = Optimizer()
     """Options of the search."""
     metric: Metric = Metric()
     """How answers are compared."""
+    budget: Limits = Limits()
+    """What the run may cost, over all attempts."""
+    spent: Spent = Spent()
+    """What it cost before this attempt; counts against the budget."""
+    journal: RunJournal = RunJournal()
+    """Where the model's answers are kept."""
     served: Annotated[int, Field(ge=1)] | None = None
     """Revision served when the run started, mounted for the comparison; None: there is none."""
     outage_seconds: Annotated[int, Field(ge=1)] = 600

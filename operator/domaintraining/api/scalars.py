@@ -38,5 +38,7 @@ Time = Annotated[
     Field(json_schema_extra={"format": "date-time"}),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Tokens = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=1_000_000_000)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]

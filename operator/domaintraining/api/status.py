@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
-from domaintraining.api.scalars import Count, Difference, Message, Ratio, Short, Time
+from domaintraining.api.scalars import Count, Difference, Message, Ratio, Seconds, Short, Time, Tokens
 
 Verdict = Literal["Improved", "Unclear", "Worse", "NotMeasured"]
 ConditionStatus = Literal["True", "False", "Unknown"]
@@ -96,6 +96,12 @@ class Progress(WireModel):
     """Calls that the model server answered."""
     planned_model_calls: Count = 0
     """Calls that the run is expected to need, corrected as it goes."""
+    tokens: Tokens | None = None
+    """Tokens of prompts and answers, as the model server counted them."""
+    planned_tokens: Tokens | None = None
+    """Tokens that the run is expected to need, from what was counted so far, corrected as it goes."""
+    estimated_seconds: Seconds | None = None
+    """Running time that the run is expected to need in all, from the speed so far, corrected as it goes."""
     estimated_completion_time: Time | None = None
     """When the run is expected to end, from the calls so far."""
     last_updated_time: Time | None = None
@@ -213,6 +219,8 @@ class RunStatus(WireModel):
     """When the result was taken over."""
     attempts: Count = 0
     """Jobs made for this run."""
+    journal: Message = ""
+    """Where the model's answers are kept: the claim, or that they live as long as the pod."""
 
 
 class HistoryEntry(WireModel):

@@ -38,6 +38,9 @@ class TrainerSettings:
     termination_log: Path | None = None
     """TERMINATION_LOG: file whose content Kubernetes shows as the container's message."""
 
+    journal_dir: Path | None = None
+    """JOURNAL_DIR: folder for the answers of the model; without one they live as long as the process."""
+
     @property
     def service(self) -> dict[str, str]:
         """The API server's address as a pod's environment names it."""
@@ -65,7 +68,7 @@ class TrainerSettings:
         attempt = environ["ATTEMPT"]
         if not attempt.isascii() or not attempt.isdigit() or int(attempt) < 1:
             raise DomainTrainingError(Reason.TRAINER_FAILED, "ATTEMPT is not a number from 1")
-        log = environ.get("TERMINATION_LOG")
+        log, journal = environ.get("TERMINATION_LOG"), environ.get("JOURNAL_DIR")
         return cls(
             run_file=options.run_file,
             data_dir=options.data_dir,
@@ -77,6 +80,7 @@ class TrainerSettings:
             service_host=environ[SERVICE_HOST],
             service_port=environ[SERVICE_PORT],
             termination_log=Path(log) if log else None,
+            journal_dir=Path(journal) if journal else None,
         )
 
 
