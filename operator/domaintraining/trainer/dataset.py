@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,25 +13,16 @@ from pydantic import ValidationError
 from domaintraining.api.reasons import Reason
 from domaintraining.api.sample import Sample
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.limits import MAX_FILE, MAX_LABELS, MAX_SAMPLES, MEBIBYTE
+from domaintraining.trainer.older import is_old, known_form, old_key
 from domaintraining.trainer.records import Row, read_rows
 
-MAX_SAMPLES: Final = 100_000
-"""Most samples of a file, those with equal texts included."""
 SHOWN_ERRORS: Final = 5
 MAX_MESSAGE: Final = 1024
 
 CUSTOM_TYPE_MARKERS: Final = ("<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>")
 """What DSPy turns into image blocks in a message (dspy.adapters.types.base_type); either one is refused,
 since a proposal shows several samples in one message."""
-
-OLD_ENTITY_TYPE: Final = "CONCEPT"
-"""Type of entities in the older form, which are plain strings."""
-
-_OLD_RELATION: Final = {"subject": "source", "predicate": "type", "object": "target"}
-_NEW_RELATION: Final = {new: old for old, new in _OLD_RELATION.items()}
-_SAMPLE_KEYS: Final = frozenset({"text", "entities", "relations", "group"})
-_ENTITY_KEYS: Final = frozenset({"name", "type", "description"})
-_RELATION_KEYS: Final = frozenset({"source", "type", "target", "description"})
 
 _EMPTY: Final = "is empty"
 _NO_OBJECT: Final = "is no JSON object"
@@ -45,8 +37,6 @@ _WORDING: Final = {
     "string_pattern_mismatch": "must be words with one space between, without braces, quotes, backslashes",
     "string_unicode": "holds half of a surrogate pair",
 }
-
-_Labels = tuple[frozenset[tuple[str, ...]] | None, frozenset[tuple[str, ...]] | None]
 
 
 @dataclass(frozen=True)
@@ -78,15 +68,23 @@ def read_samples(path: Path, source: str, file_format: str) -> Samples:
     reading = _Reading()
     try:
         with path.open("rb") as file:
+            _check_size(os.fstat(file.fileno()).st_size, source)
             for row in read_rows(file, path.name, file_format):
                 reading.add(row)
-                if reading.rows > MAX_SAMPLES:
-                    reading.refuse(row.line, f"the file has more than {MAX_SAMPLES:,} samples")
+                if excess := reading.excess():
+                    reading.refuse(row.line, f"the file has more than {excess}")
                     break
     except OSError as error:
         cause = error.strerror or "input/output error"
         raise DomainTrainingError(Reason.DATASET_NOT_FOUND, f"{source}: {cause}") from None
     return reading.result(source)
+
+
+def _check_size(size: int, source: str) -> None:
+    """Before the first row: what is too large in the end need not be read at all."""
+    if size > MAX_FILE:
+        message = f"{source}: the file has {size:,} bytes; at most {MAX_FILE // MEBIBYTE} MiB are read"
+        raise DomainTrainingError(Reason.DATASET_INVALID, f"{message}. Use fewer or shorter samples")
 
 
 class _Reading:
@@ -95,7 +93,8 @@ class _Reading:
     def __init__(self) -> None:
         self.rows = 0
         self._samples: list[Sample] = []
-        self._first: dict[str, tuple[int, _Labels]] = {}
+        self._labels = 0
+        self._first: dict[str, tuple[int, int]] = {}
         self._errors: list[str] = []
         self._error_count = 0
         self._skipped = 0
@@ -103,6 +102,12 @@ class _Reading:
         self._no_ends = _Tally("samples without entities are left out of relations, which are empty there")
         self._conflicts = _Tally("samples with other labels on an equal text are skipped, the first counts")
         self._digest = hashlib.sha256()
+
+    def excess(self) -> str:
+        """The limit that the samples so far go beyond; empty where they don't."""
+        if len(self._samples) > MAX_SAMPLES:
+            return f"{MAX_SAMPLES:,} samples"
+        return f"{MAX_LABELS:,} entities and relations" if self._labels > MAX_LABELS else ""
 
     def refuse(self, line: int, what: str) -> None:
         """Notes an error; only the first ones are kept."""
@@ -116,7 +121,7 @@ class _Reading:
         errors = [row.fault] if row.fault else []
         sample = None
         if not errors:
-            plain, unknown = _known_form(row.value)
+            plain, unknown = known_form(row.value)
             self._unknown_keys.note(unknown, f"line {row.line}")
             sample, errors = _validated(plain, row.value)
         for error in errors:
@@ -125,7 +130,7 @@ class _Reading:
             self._take(sample, row.line)
 
     def _take(self, sample: Sample, line: int) -> None:
-        labels = _labels(sample)
+        labels = _labels_hash(sample)
         if sample.text in self._first:
             first_line, first_labels = self._first[sample.text]
             self._skipped += 1
@@ -133,6 +138,7 @@ class _Reading:
             return
         self._first[sample.text] = (line, labels)
         self._samples.append(sample)
+        self._labels += len(sample.entities or ()) + len(sample.relations or ())
         self._digest.update(canonical_json(sample).encode() + b"\n")
         self._no_ends.note(sample.entities is None and sample.relations is not None, f"line {line}")
 
@@ -189,45 +195,6 @@ def _bounded(source: str, errors: list[str], count: int) -> str:
     return f"{message[: MAX_MESSAGE - 1]}…"
 
 
-def _known_form(value: Any) -> tuple[Any, int]:
-    """A raw sample in today's form without unknown keys, and how many of those there were.
-
-    What has another shape is left as it is, for the validation to refuse.
-    """
-    if not isinstance(value, dict):
-        return value, 0
-    plain, unknown = _only(value, _SAMPLE_KEYS)
-    for key, renew, keys in (("entities", _entity, _ENTITY_KEYS), ("relations", _relation, _RELATION_KEYS)):
-        if isinstance(plain.get(key), list):
-            items = [_only(renew(item), keys) for item in plain[key]]
-            plain[key] = [item for item, _ in items]
-            unknown += sum(more for _, more in items)
-    return plain, unknown
-
-
-def _only(value: Any, keys: frozenset[str]) -> tuple[Any, int]:
-    if not isinstance(value, dict):
-        return value, 0
-    known = {key: item for key, item in value.items() if key in keys}
-    return known, len(value) - len(known)
-
-
-def _entity(item: Any) -> Any:
-    return {"name": item, "type": OLD_ENTITY_TYPE} if isinstance(item, str) else item
-
-
-def _relation(item: Any) -> Any:
-    return {_OLD_RELATION.get(key, key): value for key, value in item.items()} if _is_old(item) else item
-
-
-def _is_old(relation: Any) -> bool:
-    return (
-        isinstance(relation, dict)
-        and not _OLD_RELATION.keys().isdisjoint(relation)
-        and _NEW_RELATION.keys().isdisjoint(relation)
-    )
-
-
 def _validated(plain: Any, raw: Any) -> tuple[Sample | None, list[str]]:
     try:
         sample = Sample.model_validate(plain, strict=True)
@@ -246,8 +213,8 @@ def _worded(field: str, kind: str, context: Mapping[str, Any]) -> str:
 def _field(location: tuple[int | str, ...], raw: Any) -> str:
     """`relations[0].target`, in the words of the form that the file uses."""
     match location:
-        case ("relations", int(index), str(key)) if _is_old(raw["relations"][index]):
-            return f"relations[{index}].{_NEW_RELATION.get(key, key)}"
+        case ("relations", int(index), str(key)) if is_old(raw["relations"][index]):
+            return f"relations[{index}].{old_key(key)}"
         case ("entities", int(index), *_) if isinstance(raw["entities"][index], str):
             return f"entities[{index}]"
         case (str(name), int(index), *rest):
@@ -284,9 +251,9 @@ def _strings(sample: Sample) -> Iterator[tuple[tuple[int | str, ...], str]]:
         yield ("relations", index, "target"), relation.target
 
 
-def _labels(sample: Sample) -> _Labels:
+def _labels_hash(sample: Sample) -> int:
+    """A hash of the labels, whatever their order: the labels themselves would be in memory twice."""
     entities, relations = sample.entities, sample.relations
-    return (
-        None if entities is None else frozenset((item.name, item.type) for item in entities),
-        None if relations is None else frozenset((item.source, item.type, item.target) for item in relations),
-    )
+    named = None if entities is None else frozenset((item.name, item.type) for item in entities)
+    ends = None if relations is None else frozenset((one.source, one.type, one.target) for one in relations)
+    return hash((named, ends))

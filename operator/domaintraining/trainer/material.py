@@ -12,14 +12,12 @@ from domaintraining.api.spec import Task
 from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.dataset import Samples, read_samples
-from domaintraining.trainer.export import digests, input_lengths
+from domaintraining.trainer.export import input_lengths
 from domaintraining.trainer.optimize import Search
 from domaintraining.trainer.program import demonstrable, examples
 from domaintraining.trainer.prompt import GENERAL_INSTRUCTIONS, Form
 from domaintraining.trainer.split import Parts, check_enough, closed_types, labelled, split_samples
 
-MAX_DIGESTS: Final = 6000
-"""Most texts that a manifest can name: it holds at most 450,000 bytes."""
 MAX_WARNINGS: Final = 10
 
 
@@ -84,14 +82,13 @@ def read_material(run: Run, folder: Path) -> Material:
 
     Raises:
         DomainTrainingError: what keeps the run from training, without sample text: DatasetNotFound,
-            DatasetInvalid, TooFewSamples or ResultTooLarge.
+            DatasetInvalid or TooFewSamples.
     """
     source = run.data.source
     samples = read_samples(folder / Path(run.data.file).name, source, run.data.format)
     parts = split_samples(samples.samples, run.data.split)
     check_enough(samples.samples, parts, run.tasks)
     material = Material(run, samples, parts, {task: _form(run, parts, task) for task in run.tasks})
-    _check_size(material)
     for task in run.tasks:
         if not material.search(task).train:
             message = (
@@ -109,14 +106,3 @@ def _form(run: Run, parts: Parts, task: Task) -> Form:
         chain_of_thought=run.optimizer.chain_of_thought,
         instruction=given if given and given.strip() else GENERAL_INSTRUCTIONS[task],
     )
-
-
-def _check_size(material: Material) -> None:
-    """Before the first call, not after the last: the manifest names every text by its digest."""
-    texts = len(digests([*material.seen(), *(sample.text for sample in material.parts.test)]))
-    if texts > MAX_DIGESTS:
-        message = (
-            f"{material.run.data.source}: {texts} texts; the manifest of a prompt can name {MAX_DIGESTS}. "
-            "Use fewer samples"
-        )
-        raise DomainTrainingError(Reason.RESULT_TOO_LARGE, message)

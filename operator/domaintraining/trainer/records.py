@@ -11,19 +11,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn
 
+from domaintraining.trainer.limits import MAX_FILE, MAX_ROW, MEBIBYTE
+
 Format = Literal["jsonl", "json"]
 
-MAX_FILE: Final = 64 * 2**20
-"""Most bytes of a file."""
-MAX_ROW: Final = 2**20
-"""Most bytes of a line of JSON lines, and most characters of an element of a JSON array."""
-
-_CHUNK: Final = 4 * 2**20
+_CHUNK: Final = 4 * MEBIBYTE
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _NOT_JSON: Final = "is not JSON"
 _NOT_UTF8: Final = "is not UTF-8"
-_FILE_TOO_LARGE: Final = "the file is larger than 64 MiB"
-_ROW_TOO_LONG: Final = "is longer than 1 MiB"
+_FILE_TOO_LARGE: Final = f"the file is larger than {MAX_FILE // MEBIBYTE} MiB"
+_ROW_TOO_LONG: Final = f"is longer than {MAX_ROW // MEBIBYTE} MiB"
 _NO_LIST: Final = 'is neither a list of samples nor {"samples": [...]}'
 
 
@@ -65,7 +62,7 @@ def read_rows(file: BinaryIO, name: str, file_format: str) -> Iterator[Row]:
 
     Yields:
         One row for each sample. A line that can't be read is a row with a fault, and reading goes on;
-        after a fault within a JSON document, or past 64 MiB, it ends. A byte order mark is allowed.
+        after a fault within a JSON document, or past the limit, it ends. A byte order mark is allowed.
     """
     if file_format == "auto":
         head = file.read(MAX_ROW)

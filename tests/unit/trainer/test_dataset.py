@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import random
 import re
+import tracemalloc
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer import dataset, records
+from domaintraining.trainer import dataset, limits, records
 from domaintraining.trainer.dataset import Samples, canonical_json, read_samples
 
 SOURCE = "configmap x, key y"
@@ -143,6 +145,25 @@ LONG_NAME = SECRET * 80
         ({**GOOD, "text": 7}, "text: is no string"),
         ({**GOOD, "text": SECRET * 2_501}, "text: is longer than 20,000 characters"),
         ({**GOOD, "text": SECRET + "\ud800"}, "text: holds half of a surrogate pair"),
+        ({**GOOD, "text": "\udc00\ud800"}, "text: holds half of a surrogate pair"),
+        ({**GOOD, "group": "\ud800"}, "group: holds half of a surrogate pair"),
+        ({"text": "a", "entities": ["\udfff"]}, "entities[0]: holds half of a surrogate pair"),
+        (
+            {"text": "a", "entities": [{"name": "\ud800", "type": "T"}]},
+            "entities[0].name: holds half of a surrogate pair",
+        ),
+        (
+            {"text": "a", "entities": [{"name": "b", "type": "\ud800"}]},
+            "entities[0].type: holds half of a surrogate pair",
+        ),
+        (
+            {"text": "a", "entities": [{"name": "b", "type": "T", "description": "\ud800"}]},
+            "entities[0].description: holds half of a surrogate pair",
+        ),
+        (
+            {**GOOD, "relations": [{"subject": "Qdrant", "predicate": "R", "object": "\ud800"}]},
+            "relations[0].object: holds half of a surrogate pair",
+        ),
         ({**GOOD, "entities": SECRET}, "entities: is no list"),
         ({**GOOD, "entities": {"name": SECRET}}, "entities: is no list"),
         ({"text": "a", "entities": [7]}, "entities[0]: is no JSON object"),
@@ -379,7 +400,7 @@ def test_a_line_over_a_mebibyte_is_refused_and_reading_goes_on(
 def test_a_file_over_64_mebibytes_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Reading ends at the limit, for lines and lists, and within an endless line."""
+    """Reading ends at the limit where the size didn't tell, for lines and lists, and in an endless line."""
     monkeypatch.setattr(records, "MAX_FILE", 1000)
     monkeypatch.setattr(records, "MAX_ROW", 400)
     monkeypatch.setattr(records, "_CHUNK", 300)
@@ -391,11 +412,102 @@ def test_a_file_over_64_mebibytes_is_refused(
     assert re.search("64 MiB|1 MiB", _refused(folder, endless, name))
 
 
-def test_more_than_100_000_samples_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading ends at the first sample too many."""
+def test_more_than_6_000_samples_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading ends at the first sample too many; equal texts again don't count, they are not kept."""
     monkeypatch.setattr(dataset, "MAX_SAMPLES", 3)
-    assert len(_read(folder, _lines(*map(_sample, range(3)))).samples) == 3
+    three = [*map(_sample, range(3))]
+    assert len(_read(folder, _lines(*three, *three)).samples) == 3
     assert _refused(folder, _lines(*map(_sample, range(5)))) == "line 4: the file has more than 3 samples"
+
+
+def test_more_than_200_000_labels_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entities and relations of all samples together have a limit as well: they take the memory."""
+    monkeypatch.setattr(dataset, "MAX_LABELS", 6)
+    assert len(_read(folder, _lines(_sample(1), _sample(2))).samples) == 2
+    message = _refused(folder, _lines(*map(_sample, range(5))))
+    assert message == "line 3: the file has more than 6 entities and relations"
+
+
+def test_a_gigabyte_is_refused_before_it_is_read(folder: Path) -> None:
+    """The size alone is enough; the message has it beside the limit."""
+    path = folder / "samples.jsonl"
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(DomainTrainingError) as caught:
+        read_samples(path, SOURCE, "auto")
+    assert caught.value.reason is Reason.DATASET_INVALID
+    assert caught.value.message == (
+        f"{SOURCE}: the file has 1,073,741,824 bytes; at most 64 MiB are read. Use fewer or shorter samples"
+    )
+
+
+class _Endless(io.RawIOBase):
+    """A file that never ends, as a pipe or one that grows: the same row over and over."""
+
+    def __init__(self, begin: bytes, row: bytes) -> None:
+        self.given = 0
+        self._begin = begin
+        self._row = row
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        assert (offset, whence) in {(0, 0), (0, 1)}
+        self.given = self.given if whence else 0
+        return self.given
+
+    def readinto(self, buffer: Any) -> int:
+        at = self.given - len(self._begin)
+        rest = self._begin[self.given :] if at < 0 else self._row[at % len(self._row) :]
+        part = rest[: len(buffer)]
+        buffer[: len(part)] = part
+        self.given += len(part)
+        return len(part)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "begin", "row"),
+    [
+        ("jsonl", b"", b'{"text": "' + b"a" * 250_000 + b'"}\n'),
+        ("jsonl", b'{"text": "', b"a" * 250_000),
+        ("json", b"[", b'{"text": "' + b"a" * 250_000 + b'"},\n'),
+        ("json", b'{"more": [', b'"' + b"a" * 250_000 + b'",'),
+        ("json", b'["', b"a" * 250_000),
+        ("json", b" ", b" " * 250_000),
+    ],
+)
+def test_an_endless_file_is_a_stream_that_ends_at_the_limit(
+    file_format: str, begin: bytes, row: bytes
+) -> None:
+    """No more than 64 MiB and one chunk are read, and a few chunks at most are in memory at once."""
+    endless = _Endless(begin, row)
+    faults = []
+    tracemalloc.start()
+    try:
+        for found in records.read_rows(io.BufferedReader(endless), "samples", file_format):
+            faults += [found.fault] if found.fault else []
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert faults[-1] in {"the file is larger than 64 MiB", "is not JSON, or is longer than 1 MiB"}
+    assert endless.given <= limits.MAX_FILE + 5 * limits.MEBIBYTE
+    assert peak < 24 * limits.MEBIBYTE
+
+
+def test_the_readme_states_the_limits() -> None:
+    """The numbers in the README are those that are kept."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    stated = (
+        f"{limits.MAX_SAMPLES:,} samples",
+        f"{limits.MAX_LABELS:,} entities and relations",
+        f"{limits.MAX_FILE // limits.MEBIBYTE} MiB a file",
+        f"{limits.MAX_ROW // limits.MEBIBYTE} MiB a line",
+    )
+    assert [words for words in stated if words not in " ".join(readme.split())] == []
 
 
 @pytest.mark.parametrize("path", ["missing.jsonl", "."])

@@ -304,14 +304,15 @@ def test_train_samples_with_placeholders_only_cost_no_call(tmp_path: Path) -> No
     assert bench.server.bodies == []
 
 
-def test_more_texts_than_a_manifest_can_name_cost_no_call(
+def test_more_samples_than_a_manifest_can_name_cost_no_call(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be published in the end is refused at the beginning."""
-    monkeypatch.setattr("domaintraining.trainer.material.MAX_DIGESTS", 39)
+    """What could not be published in the end is refused at the beginning, with the limit."""
+    monkeypatch.setattr("domaintraining.trainer.dataset.MAX_SAMPLES", 39)
     _, error = bench.run()
     assert error
-    assert error.reason is Reason.RESULT_TOO_LARGE
+    assert error.reason is Reason.DATASET_INVALID
+    assert error.message.endswith("line 40: the file has more than 39 samples")
     assert bench.server.bodies == []
 
 

@@ -16,7 +16,6 @@ from domaintraining.trainer.optimize import configure_dspy
 from domaintraining.trainer.program import Extraction, PromptAdapter, demonstrable, examples, program_prompt
 from domaintraining.trainer.prompt import GENERAL_INSTRUCTIONS, Form
 from domaintraining.trainer.server import ModelServer, ScriptedServer
-from domaintraining.trainer.singleflight import SingleFlight
 from tests.unit.trainer.scripted import make_run, parsed
 
 TYPES = {"entities": ("FIRM", "PERSON"), "relations": ("WORKS_FOR",)}
@@ -58,6 +57,13 @@ def test_an_unreadable_answer_is_none_and_costs_one_call(content: str) -> None:
     assert prediction.entities is None
 
 
+def test_reasoning_is_read_only_where_it_is_asked_for() -> None:
+    """Without chain of thought an answer without reasoning is whole; with it, it is none (see above)."""
+    prediction, body = ask(Extraction(make_form(thinks=False)), '{"entities": []}', text="Ada.")
+    assert body["format"]["required"] == ["entities"]
+    assert prediction.toDict() == {"entities": []}
+
+
 def test_relations_are_asked_with_the_given_entities() -> None:
     """The entities of a sample stand as lines in the question about its relations."""
     (example,) = examples(parsed(1), "relations")
@@ -92,46 +98,10 @@ def test_other_predictors_keep_dspys_own_adapter() -> None:
 
 
 def test_copies_of_a_program_share_the_adapter() -> None:
-    """MIPROv2 copies programs all the time; equal calls of all copies wait for each other."""
+    """MIPROv2 copies programs all the time; all copies send the same bytes."""
     program = Extraction(make_form())
     assert program.deepcopy().adapter is program.adapter
     assert program.deepcopy().predictors()[0] is not program.predictors()[0]
-
-
-def test_equal_calls_at_once_are_sent_once() -> None:
-    """A call that DSPy sends again because it takes long waits for the first one's answer."""
-    inside, go_on = threading.Event(), threading.Event()
-
-    def slow(_: Mapping[str, Any]) -> str:
-        inside.set()
-        go_on.wait(5)
-        return '{"reasoning": "", "entities": []}'
-
-    server, program = ScriptedServer(slow), Extraction(make_form())
-    lm = make_lm(server)
-
-    def call() -> None:
-        with dspy.context(lm=lm):
-            program(text="Ada.")
-
-    threads = [threading.Thread(target=call) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    inside.wait(5)
-    go_on.set()
-    for thread in threads:
-        thread.join(5)
-    assert len(server.bodies) == 1
-
-
-def test_a_gate_is_given_back_by_an_error_and_forgotten() -> None:
-    """Whoever waited for a failed call goes on; nothing is kept for keys nobody waits for."""
-    flights = SingleFlight()
-    with pytest.raises(ValueError, match="broken"), flights.alone("key"):
-        raise ValueError("broken")
-    with flights.alone("key"):
-        assert len(flights) == 1
-    assert len(flights) == 0
 
 
 @pytest.mark.parametrize(
