@@ -12,9 +12,11 @@ from domaintraining.controller.cluster import CONFIG_MAP, Cluster
 from domaintraining.controller.models import ModelInfo, ModelServers
 from domaintraining.controller.observed import Preflight, Resource
 from domaintraining.controller.pulls import Pulls
-from domaintraining.controller.settings import Settings
+from domaintraining.controller.settings import Settings, registry_of
 from domaintraining.errors import DomainTrainingError
 
+PULL_HOLDS: Final = 60.0
+"""Seconds for which a pull that ended counts for pullPolicy Always."""
 PULL_PAUSE: Final = 60.0
 """Seconds before a pull that broke off is asked for again."""
 
@@ -98,24 +100,21 @@ async def check_model(
         raise DomainTrainingError(
             Reason.MODEL_NOT_ALLOWED, f"spec.model.endpoint: {endpoint} is not in ALLOWED_ENDPOINTS"
         )
-    if _has_host(name) and not settings.pull_allowed(name):
+    host, _ = registry_of(name)
+    if host and not settings.pull_allowed(name):
         raise DomainTrainingError(
             Reason.MODEL_NOT_ALLOWED, f"spec.model.name: {name} names a registry that is not in ALLOWED_PULLS"
         )
     await servers.version(endpoint)
     pulled = pulls.state(endpoint, name)
+    fresh = pulled is not None and pulled.done and pulls.age(endpoint, name) <= PULL_HOLDS
     info = await servers.show(endpoint, name)
-    if info is None or (spec.pull_policy == "Always" and (pulled is None or not pulled.done)):
+    if info is None or (spec.pull_policy == "Always" and not fresh):
         _pull(pulls, resource, settings, (endpoint, name), wake)
     assert info is not None, "_pull raises"
     _check_suits(info, name, resource)
     source = "spec" if spec.name else "default"
     return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
-
-
-def _has_host(name: str) -> bool:
-    first, slash, _ = name.partition("/")
-    return bool(slash) and ("." in first or ":" in first)
 
 
 def _check_suits(info: ModelInfo, name: str, resource: Resource) -> None:

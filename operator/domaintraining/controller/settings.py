@@ -98,10 +98,10 @@ class Settings:
 
     def pull_allowed(self, name: str) -> bool:
         """Whether a model server may be told to pull a model, by its name as `ollama pull` takes it."""
-        host, rest = _registry_of(name.lower())
+        host, rest = registry_of(name.lower())
         bare = rest.removesuffix(":latest")
         for pattern in self.allowed_pulls:
-            pattern_host, pattern_rest = _registry_of(pattern.lower())
+            pattern_host, pattern_rest = registry_of(pattern.lower())
             hosts_match = _matches(host, pattern_host) if host and pattern_host else host == pattern_host
             if hosts_match and any(_matches(text, pattern_rest) for text in (rest, bare, f"{bare}:latest")):
                 return True
@@ -213,7 +213,7 @@ def _plain_url(url: str) -> str:
     return f"{scheme}{separator}{host}{slash}{path}".rstrip("/")
 
 
-def _registry_of(name: str) -> tuple[str, str]:
+def registry_of(name: str) -> tuple[str, str]:
     """Registry host (empty: the default registry) and rest of a model's name or of a pattern.
 
     Ollama takes the first of three parts for a host, whatever it looks like.
