@@ -236,3 +236,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         passes=True,
     ),
 }
+
+DATASET_REASONS: Final = frozenset(
+    {Reason.DATASET_NOT_FOUND, Reason.DATASET_INVALID, Reason.TOO_FEW_SAMPLES, Reason.INVALID_DOMAIN}
+)
+"""Reasons of DatasetValid=False."""

@@ -31,6 +31,8 @@ class RunData(WireModel):
     source: str
     """What to call it in messages: `configmap tech-docs, key samples.jsonl`, `claim samples, path a/b.jsonl`,
     or `spec.dataset.inline`."""
+    claim: Short = ""
+    """Claim of the volume that the file is in; empty: it is in no volume."""
     format: str = "auto"
     """auto, jsonl or json."""
     split: Split = Split()

@@ -7,17 +7,15 @@ from datetime import datetime
 from domaintraining.api.names import (
     LABEL_NAME,
     data_name,
-    domain_of,
     prompt_name,
     report_name,
     run_name,
 )
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
-from domaintraining.api.run import Run, RunData
-from domaintraining.api.status import ModelStatus
 from domaintraining.controller import manifests
 from domaintraining.controller.attempt import Attempt
+from domaintraining.controller.claims import make_claim
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
     JOB,
@@ -27,60 +25,16 @@ from domaintraining.controller.cluster import (
     Cluster,
     ClusterError,
 )
-from domaintraining.controller.decide import Plan
+from domaintraining.controller.decide import Plan, suspended
 from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
 from domaintraining.controller.project import promoted_served, rfc3339
+from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import baseline_data, revision_data
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.spending import spending
 from domaintraining.errors import DomainTrainingError
-
-
-def resolve(observed: Observed, number: int, model: ModelStatus, settings: Settings) -> Run:
-    """The run as the trainer gets it: spec, then the operator's settings.
-
-    Raises:
-        DomainTrainingError: the name gives no valid domain (InvalidDomain).
-    """
-    resource, spec = observed.resource, observed.resource.spec
-    source, served = spec.dataset.config_map, promoted_served(observed)
-    data = RunData(
-        file=source.key if source else "inline.jsonl",
-        source=f"configmap {source.name}, key {source.key}" if source else "spec.dataset.inline",
-        format=spec.dataset.format if source else "jsonl",
-        split=spec.dataset.split,
-    )
-    return Run(
-        name=resource.name,
-        namespace=resource.namespace,
-        uid=resource.uid,
-        domain=domain_of(resource.name, spec.domain),
-        number=number,
-        hash=resource.hash,
-        image=_image(observed, number, settings),
-        tasks=spec.tasks,
-        types=spec.types,
-        instructions=spec.instructions,
-        data=data,
-        model=model,
-        options=spec.model.options,
-        max_concurrent_requests=settings.permits(model.endpoint, spec.model.max_concurrent_requests),
-        auto=spec.auto or settings.auto,
-        optimizer=spec.optimizer,
-        metric=spec.metric,
-        served=served.number if served else None,
-        outage_seconds=settings.outage_seconds,
-        verbose=settings.verbose,
-    )
-
-
-def _image(observed: Observed, number: int, settings: Settings) -> str:
-    """A run keeps its trainer image through an upgrade, unless it failed: then the new one may mend it."""
-    record = observed.record
-    if record is None or record.run.number != number or record.attempt.failure is not None:
-        return settings.trainer_image
-    return record.run.image
 
 
 async def put(cluster: Cluster, body: Object) -> None:
@@ -115,7 +69,7 @@ async def start(
     """
     assert preflight.model is not None, "an attempt starts after its checks"
     resource, record = observed.resource, observed.record
-    run = resolve(observed, plan.run, preflight.model, settings)
+    run = resolve(observed, plan.run, preflight.model, settings, preflight.prompt_model)
     again = record is not None and record.run.number == plan.run
     first = record.attempt.start_time if record is not None and again else rfc3339(observed.now)
     attempt = Attempt(
@@ -124,12 +78,14 @@ async def start(
         settings_digest=preflight.settings_digest,
         retrain=resource.retrain_requested,
         start_time=first,
+        spent=run.spent,
     )
     await put(cluster, manifests.build_run(resource, run, attempt))
     if resource.spec.dataset.inline is not None:
         await put(cluster, manifests.build_data(resource, run))
     await cluster.delete(CONFIG_MAP, resource.namespace, report_name(resource.name, run.number))
     await put(cluster, manifests.build_report(resource, run.number))
+    await make_claim(cluster, resource)
     for body in manifests.build_rights(resource, run.number):
         await put(cluster, body)
     await create_job(cluster, resource, build_job(resource, run, attempt))
@@ -156,8 +112,10 @@ async def record_failure(cluster: Cluster, observed: Observed) -> None:
     record = observed.record
     assert record is not None, "a failure is that of a run"
     error = failure_of(observed)
+    report = observed.report.report
     attempt = record.attempt.model_copy(
         update={
+            "spent": (report.spent if report else None) or record.attempt.spent,
             "failure": Failure(reason=error.reason, message=error.message[:1024]),
             "failed_time": rfc3339(observed.now),
         }
@@ -173,6 +131,8 @@ def failure_of(observed: Observed) -> DomainTrainingError:
         return DomainTrainingError(failure.reason, failure.message)
     if report.error:
         return DomainTrainingError(Reason.RESULT_INVALID, f"report of the trainer: {report.error}")
+    if suspended(observed):
+        return DomainTrainingError(Reason.SUSPENDED, "spec.suspend is true")
     if observed.job is not None:
         return failure_of_job(observed.job)
     return DomainTrainingError(Reason.TRAINER_FAILED, "the Job is gone")
@@ -184,8 +144,10 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     assert record is not None
     assert report.result is not None
     assert report.baseline is not None
-    data, _ = revision_data(report.result, report.baseline, promoted_served(observed), rfc3339(observed.now))
+    assert report.report is not None
     run = record.run
+    facts = spending(run, report.report) | {"completionTime": rfc3339(observed.now)}
+    data, _ = revision_data(report.result, report.baseline, promoted_served(observed), facts)
     await put(cluster, manifests.build_revision(observed.resource, run.number, run.hash, data))
 
 

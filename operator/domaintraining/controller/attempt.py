@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from domaintraining.api.base import WireModel
+from domaintraining.api.budget import Spent
 from domaintraining.api.report import Failure
 from domaintraining.api.scalars import Time
 
@@ -27,6 +28,8 @@ class Attempt(WireModel):
     """Retrain annotation that the run acted on."""
     start_time: Time
     """When the first attempt of the run started."""
+    spent: Spent = Spent()
+    """What the run had cost when the attempt started, or ended."""
     failure: Failure | None = None
     """Why it ended without a result."""
     failed_time: Time | None = None

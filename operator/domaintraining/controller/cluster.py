@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from domaintraining.controller.objects import (
+    CLAIM,
     CONFIG_MAP,
     DOMAIN_TRAINING,
     EVENT,
@@ -20,6 +21,7 @@ from domaintraining.controller.objects import (
 )
 
 __all__ = [
+    "CLAIM",
     "CONFIG_MAP",
     "DOMAIN_TRAINING",
     "EVENT",

@@ -7,15 +7,12 @@ only while they are true.
 
 from typing import Final, NamedTuple
 
-from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.status import Condition, ConditionStatus
 from domaintraining.controller.decide import Plan, Step, revision_of
 from domaintraining.controller.observed import Observed
 from domaintraining.errors import DomainTrainingError
 
-DATASET_REASONS: Final = frozenset(
-    {Reason.DATASET_NOT_FOUND, Reason.DATASET_INVALID, Reason.TOO_FEW_SAMPLES, Reason.INVALID_DOMAIN}
-)
 MODEL_REASONS: Final = frozenset(
     {
         Reason.MODEL_NOT_ALLOWED,
@@ -54,7 +51,7 @@ def conditions(
         "Stalled": _stalled(plan, trouble, ready),
         "DatasetValid": _dataset(observed, plan, trouble),
         "ModelReady": _model(observed, trouble),
-        "Trained": _trained(plan, trouble, ready),
+        "Trained": _trained(observed, plan, trouble, ready),
         "Promoted": _promoted(observed, plan),
     }
     before = {one.type: one for one in observed.resource.status.conditions}
@@ -112,6 +109,8 @@ def _ready(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) 
     if _needs_a_person(trouble):
         assert trouble is not None
         return _Said("False", Reason.FAILED, _with_remedy(trouble))
+    if plan.step is Step.SUSPEND and trouble is None:
+        return _Said("False", Reason.SUSPENDED, f"spec.suspend is true; false goes on with run {plan.run}")
     if plan.step is Step.WATCH:
         running = observed.job is not None and observed.job.started
         words = _with_remedy(trouble) if trouble else ""
@@ -143,7 +142,8 @@ def _stalled(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _
 
 
 def _reconciling(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said | None:
-    if _needs_a_person(trouble) or (plan.step is Step.REST and trouble is None):
+    """A suspended run is neither reconciled nor stalled: it was asked to rest, as Argo CD shows it too."""
+    if _needs_a_person(trouble) or (plan.step in (Step.REST, Step.SUSPEND) and trouble is None):
         return None
     return _Said("True", trouble.reason if trouble else ready.reason, ready.message)
 
@@ -155,7 +155,12 @@ def _dataset(observed: Observed, plan: Plan, trouble: DomainTrainingError | None
     if report is not None and report.dataset is not None:
         data = report.dataset
         counts = f"{data.train} train, {data.validation} validation, {data.test} held-out"
-        return _Said("True", Reason.DATASET_VALID, f"{data.samples} samples: {counts}")
+        chosen = (
+            f"; adaptive chose {report.auto}: {report.auto_reason}"
+            if report.auto and report.auto_reason
+            else ""
+        )
+        return _Said("True", Reason.DATASET_VALID, f"{data.samples} samples: {counts}{chosen}")
     if plan.step is Step.REST:
         return _Said("True", Reason.DATASET_VALID, "the samples were read when the run was made")
     return _Said("Unknown", Reason.PENDING, "the samples are not read yet")
@@ -169,8 +174,14 @@ def _model(observed: Observed, trouble: DomainTrainingError | None) -> _Said:
     return _Said("Unknown", Reason.PENDING, "the model is not checked yet")
 
 
-def _trained(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said:
+def _trained(observed: Observed, plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said:
     if plan.step is Step.REST:
+        ended = next((one for one in observed.trained if one.number == plan.run), None)
+        if ended is not None and ended.manifest.get("budgetExhausted") is True:
+            words = f"the budget of run {plan.run} was spent; its best so far is evaluated and kept"
+            return _Said(
+                "True", Reason.BUDGET_EXHAUSTED, f"{words}. {REASONS[Reason.BUDGET_EXHAUSTED].remedy}"
+            )
         return _Said("True", Reason.TRAINED, f"run {plan.run} ended with a result")
     if trouble is not None:
         return _Said("False", trouble.reason, _with_remedy(trouble))

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from domaintraining.api.reasons import REASONS
+from domaintraining.api.budget import limits_of
+from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.controller.attempt import pause
 from domaintraining.controller.observed import JobState, Observed, Revision, RunRecord
+from domaintraining.controller.spending import goes_further
 
 HISTORY_LIMIT: Final = 5
 """Revisions kept beside the served one and those labelled to be kept."""
@@ -28,6 +30,8 @@ class Step(Enum):
     """A Job is to start (after the checks)."""
     WAIT = "wait"
     """The attempt failed; the next one waits for its time or for a change."""
+    SUSPEND = "suspend"
+    """Something is left to do, and nothing is to start."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,36 @@ def decide(observed: Observed) -> Plan:
 
 def next_step(observed: Observed) -> tuple[Step, int, int]:
     """Step, number of the run and number of the attempt."""
-    record = open_run(observed)
+    record, suspend = open_run(observed), observed.resource.spec.suspend
     if record is not None:
-        return _go_on(observed, record)
+        step, run, attempt = _go_on(observed, record)
+        if suspend and step in (Step.START, Step.WAIT):
+            return Step.SUSPEND, run, record.attempt.number
+        return (Step.RECORD_FAILURE if suspend and step is Step.WATCH else step), run, attempt
     settled = revision_of(observed, observed.resource.hash)
-    if settled is not None and not retrain_wanted(observed):
+    if settled is not None and (suspend or not (retrain_wanted(observed) or budget_grew(observed))):
         return Step.REST, settled.number, 0
-    return Step.START, next_number(observed), 1
+    return Step.SUSPEND if suspend else Step.START, next_number(observed), 1
+
+
+def suspended(observed: Observed) -> bool:
+    """Whether the attempt ends because spec.suspend says so, and not by itself."""
+    job = observed.job
+    return observed.resource.spec.suspend and job is not None and job.active and not _hopeless(job)
+
+
+def budget_grew(observed: Observed) -> bool:
+    """Whether the last run of this spec was ended by its budget, and today's goes further.
+
+    A revision never changes: what goes on is a run with the next number, and the journal answers what the
+    last one asked.
+    """
+    last = max(
+        (one for one in observed.trained if one.hash == observed.resource.hash),
+        key=lambda revision: revision.number,
+        default=None,
+    )
+    return last is not None and goes_further(last.manifest, limits_of(observed.resource.spec.budget))
 
 
 def open_run(observed: Observed) -> RunRecord | None:
@@ -109,6 +136,8 @@ def may_try_again(observed: Observed, record: RunRecord) -> bool:
     attempt, preflight = record.attempt, observed.preflight
     if attempt.failure is None:
         return False
+    if attempt.failure.reason is Reason.SUSPENDED:
+        return True
     due = next_attempt_time(record)
     if due is not None and observed.now >= due:
         return True
@@ -119,9 +148,16 @@ def may_try_again(observed: Observed, record: RunRecord) -> bool:
 
 
 def next_attempt_time(record: RunRecord) -> datetime | None:
-    """When a failure that may pass is tried again; None: only after a change."""
+    """When a failure that may pass is tried again; None: only after a change.
+
+    What the files of a volume hold is seen by a trainer alone: there, wrong data are looked at again.
+    """
     attempt = record.attempt
-    if attempt.failure is None or attempt.failed_time is None or not REASONS[attempt.failure.reason].passes:
+    if attempt.failure is None or attempt.failed_time is None:
+        return None
+    reason = attempt.failure.reason
+    unseen = reason in DATASET_REASONS and record.run.data.claim
+    if not REASONS[reason].passes and not unseen:
         return None
     return datetime.fromisoformat(attempt.failed_time) + timedelta(seconds=pause(attempt.number))
 

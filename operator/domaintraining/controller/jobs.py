@@ -22,6 +22,7 @@ from domaintraining.controller.observed import Object, Resource
 CONTAINER: Final = "trainer"
 CREDENTIALS: Final = "/var/run/secrets/domaintraining"
 FOLDER: Final = "/etc/domaintraining"
+JOURNAL: Final = "/var/lib/domaintraining/journal"
 FINAL_EXIT_CODES: Final = (3, 75)
 """A failure that needs a change, and one that may pass, which the controller tries again."""
 
@@ -102,6 +103,7 @@ def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
         "ATTEMPT": str(attempt.number),
         "KUBE_CREDENTIALS_DIR": CREDENTIALS,
         "TERMINATION_LOG": "/dev/termination-log",
+        "JOURNAL_DIR": JOURNAL,
         "HOME": "/tmp",  # noqa: S108 - an emptyDir of the pod's own
         "DSPY_CACHEDIR": "/tmp/dspy",  # noqa: S108 - as above; nothing is cached there
         "PYTHONUNBUFFERED": "1",
@@ -128,25 +130,38 @@ def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
         "volumeMounts": [
             *({"name": name, "mountPath": path, "readOnly": True} for name, path in mounts),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
+            {"name": "journal", "mountPath": JOURNAL},
         ],
     }
 
 
 def _volumes(resource: Resource, run: Run) -> list[Object]:
-    source = resource.spec.dataset.config_map
-    data = (
-        {"name": source.name, "items": [{"key": source.key, "path": run.data.file}]}
-        if source
-        else {"name": data_name(resource.name, run.number)}
-    )
     token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
     volumes: list[dict[str, Any]] = [
         {"name": "run", "configMap": {"name": run_name(resource.name, run.number)}},
-        {"name": "data", "configMap": data},
+        {"name": "data"} | _data_volume(resource, run),
+        {"name": "journal"} | _journal_volume(resource, run),
         {"name": "credentials", "projected": {"sources": [token, authority]}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
     if run.served is not None:
         volumes.append({"name": "served", "configMap": {"name": prompt_name(resource.name, run.served)}})
     return volumes
+
+
+def _data_volume(resource: Resource, run: Run) -> Object:
+    """The whole volume of a claim: a path below it that is missing is an error, not an empty folder."""
+    dataset = resource.spec.dataset
+    if dataset.persistent_volume_claim is not None:
+        return {"persistentVolumeClaim": {"claimName": dataset.persistent_volume_claim.claim_name}}
+    if dataset.config_map is not None:
+        items = [{"key": dataset.config_map.key, "path": run.data.file}]
+        return {"configMap": {"name": dataset.config_map.name, "items": items}}
+    return {"configMap": {"name": data_name(resource.name, run.number)}}
+
+
+def _journal_volume(resource: Resource, run: Run) -> Object:
+    if run.journal.claim:
+        return {"persistentVolumeClaim": {"claimName": run.journal.claim}}
+    return {"emptyDir": {"sizeLimit": resource.spec.job.journal.storage}}

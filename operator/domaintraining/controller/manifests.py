@@ -32,6 +32,7 @@ ROLE_REPORT: Final = "report"
 ROLE_PROMPT: Final = "prompt"
 ROLE_SERVED: Final = "served"
 ROLE_TRAINER: Final = "trainer"
+ROLE_JOURNAL: Final = "journal"
 
 
 def owner(resource: Resource) -> Object:
@@ -111,6 +112,21 @@ def build_served(resource: Resource, revision: Revision) -> Object:
     """The ConfigMap that applications mount: the data of one revision."""
     more = {LABEL_REVISION: str(revision.number), LABEL_HASH: revision.hash}
     return _config_map(_meta(resource, prompt_name(resource.name), ROLE_SERVED, **more), revision.data)
+
+
+def build_claim(resource: Resource, name: str) -> Object:
+    """The claim of the journal's volume, which all runs of a resource share; gone with the resource."""
+    wanted = resource.spec.job.journal
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": _meta(resource, name, ROLE_JOURNAL),
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": wanted.storage}},
+            "storageClassName": wanted.storage_class_name,
+        },
+    }
 
 
 def build_rights(resource: Resource, run: int) -> list[Object]:

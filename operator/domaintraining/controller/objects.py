@@ -28,6 +28,7 @@ class Kind(NamedTuple):
 DOMAIN_TRAINING: Final = Kind(f"{GROUP}/{VERSION}", KIND, PLURAL)
 CONFIG_MAP: Final = Kind("v1", "ConfigMap", "configmaps")
 JOB: Final = Kind("batch/v1", "Job", "jobs")
+CLAIM: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 POD: Final = Kind("v1", "Pod", "pods")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -36,7 +37,17 @@ EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
 KINDS: Final = {
     (kind.api_version, kind.kind): kind
-    for kind in (DOMAIN_TRAINING, CONFIG_MAP, JOB, POD, SERVICE_ACCOUNT, ROLE, ROLE_BINDING, EVENT)
+    for kind in (
+        DOMAIN_TRAINING,
+        CONFIG_MAP,
+        JOB,
+        CLAIM,
+        POD,
+        SERVICE_ACCOUNT,
+        ROLE,
+        ROLE_BINDING,
+        EVENT,
+    )
 }
 
 

@@ -96,14 +96,17 @@ class Preflight:
     data_digest: str = ""
     data_problem: DomainTrainingError | None = None
     model: ModelStatus | None = None
+    prompt_model: ModelStatus | None = None
+    """The model that proposes instructions, where it is another."""
     model_problem: DomainTrainingError | None = None
+    journal_problem: DomainTrainingError | None = None
     placement_problem: DomainTrainingError | None = None
     settings_digest: str = ""
 
     @property
     def problem(self) -> DomainTrainingError | None:
         """The first thing that keeps the Job from starting."""
-        return self.placement_problem or self.data_problem or self.model_problem
+        return self.placement_problem or self.data_problem or self.journal_problem or self.model_problem
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from domaintraining.api.dataset import ClaimSource
 from domaintraining.api.reasons import Reason
 from domaintraining.api.status import ModelStatus
-from domaintraining.controller.cluster import CONFIG_MAP, Cluster
+from domaintraining.controller.claims import check_journal
+from domaintraining.controller.cluster import CLAIM, CONFIG_MAP, Cluster
 from domaintraining.controller.models import ModelInfo, ModelServers
 from domaintraining.controller.observed import Preflight, Resource
 from domaintraining.controller.pulls import Pulls
@@ -22,7 +24,7 @@ PULL_PAUSE: Final = 60.0
 
 
 async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -> Preflight:
-    """Placement and data reference: what costs one look at the API server.
+    """Placement, journal and data reference: what costs a look or two at the API server.
 
     A problem is part of the result; the data are read by the trainer alone.
     """
@@ -31,6 +33,10 @@ async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -
         check_placement(resource, settings)
     except DomainTrainingError as error:
         preflight = replace(preflight, placement_problem=error)
+    try:
+        await check_journal(cluster, resource)
+    except DomainTrainingError as error:
+        preflight = replace(preflight, journal_problem=error)
     try:
         return replace(preflight, data_digest=await _data_digest(cluster, resource))
     except DomainTrainingError as error:
@@ -42,6 +48,7 @@ def settings_digest(resource: Resource, settings: Settings) -> str:
     part: dict[str, Any] = {
         "job": resource.spec.job.model_dump(mode="json", by_alias=True),
         "model": resource.spec.model.model_dump(mode="json", by_alias=True),
+        "budget": resource.spec.budget.model_dump(mode="json", by_alias=True),
         "settings": settings.digest(),
     }
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
@@ -64,6 +71,8 @@ def check_placement(resource: Resource, settings: Settings) -> None:
 
 async def _data_digest(cluster: Cluster, resource: Resource) -> str:
     dataset = resource.spec.dataset
+    if dataset.persistent_volume_claim is not None:
+        return await _claim_digest(cluster, resource, dataset.persistent_volume_claim)
     if dataset.config_map is None:
         text = json.dumps(
             [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in dataset.inline or []],
@@ -86,6 +95,19 @@ async def _data_digest(cluster: Cluster, resource: Resource) -> str:
     return hashlib.sha256(str(values[key]).encode()).hexdigest()
 
 
+async def _claim_digest(cluster: Cluster, resource: Resource, source: ClaimSource) -> str:
+    """Digest of which volume it is; what its files hold is seen by the trainer alone."""
+    name = source.claim_name
+    found = await cluster.get(CLAIM, resource.namespace, name)
+    if found is None or found["metadata"].get("deletionTimestamp"):
+        gone = "does not exist" if found is None else "is being deleted"
+        raise DomainTrainingError(
+            Reason.DATASET_NOT_FOUND,
+            f"spec.dataset.persistentVolumeClaim: PersistentVolumeClaim {name} {gone}",
+        )
+    return hashlib.sha256(f"{found['metadata']['uid']}/{source.path}".encode()).hexdigest()
+
+
 async def check_model(
     servers: ModelServers, pulls: Pulls, resource: Resource, settings: Settings, wake: Callable[[], None]
 ) -> ModelStatus:
@@ -96,25 +118,63 @@ async def check_model(
     """
     spec = resource.spec.model
     name, endpoint = spec.name or settings.model, (spec.endpoint or settings.ollama_base_url).rstrip("/")
+    _check_allowed(settings, name, endpoint, "spec.model")
+    info = await _show(servers, pulls, resource, settings, model=(endpoint, name), wake=wake)
+    source = "spec" if spec.name else "default"
+    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
+
+
+async def check_prompt_model(
+    servers: ModelServers, pulls: Pulls, resource: Resource, settings: Settings, wake: Callable[[], None]
+) -> ModelStatus | None:
+    """The same for the model that proposes instructions; None where it is the model itself.
+
+    Raises:
+        DomainTrainingError: as for the model; its calls have the same options.
+    """
+    spec = resource.spec.model
+    if spec.prompt_model is None:
+        return None
+    name = spec.prompt_model.name
+    endpoint = (spec.prompt_model.endpoint or spec.endpoint or settings.ollama_base_url).rstrip("/")
+    _check_allowed(settings, name, endpoint, "spec.model.promptModel")
+    info = await _show(servers, pulls, resource, settings, model=(endpoint, name), wake=wake)
+    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source="spec")
+
+
+def _check_allowed(settings: Settings, name: str, endpoint: str, field: str) -> None:
+    """Refuse, before any request, what the operator's lists don't allow."""
     if not settings.endpoint_allowed(endpoint):
         raise DomainTrainingError(
-            Reason.MODEL_NOT_ALLOWED, f"spec.model.endpoint: {endpoint} is not in ALLOWED_ENDPOINTS"
+            Reason.MODEL_NOT_ALLOWED, f"{field}.endpoint: {endpoint} is not in ALLOWED_ENDPOINTS"
         )
     host, _ = registry_of(name)
     if host and not settings.pull_allowed(name):
         raise DomainTrainingError(
-            Reason.MODEL_NOT_ALLOWED, f"spec.model.name: {name} names a registry that is not in ALLOWED_PULLS"
+            Reason.MODEL_NOT_ALLOWED, f"{field}.name: {name} names a registry that is not in ALLOWED_PULLS"
         )
+
+
+async def _show(  # noqa: PLR0913 - what a look at a model server needs
+    servers: ModelServers,
+    pulls: Pulls,
+    resource: Resource,
+    settings: Settings,
+    *,
+    model: tuple[str, str],
+    wake: Callable[[], None],
+) -> ModelInfo:
+    """What a server says of a model that it has and that can do what the spec asks."""
+    endpoint, name = model
     await servers.version(endpoint)
     pulled = pulls.state(endpoint, name)
     fresh = pulled is not None and pulled.done and pulls.age(endpoint, name) <= PULL_HOLDS
     info = await servers.show(endpoint, name)
-    if info is None or (spec.pull_policy == "Always" and not fresh):
-        _pull(pulls, resource, settings, (endpoint, name), wake)
+    if info is None or (resource.spec.model.pull_policy == "Always" and not fresh):
+        _pull(pulls, resource, settings, model, wake)
     assert info is not None, "_pull raises"
     _check_suits(info, name, resource)
-    source = "spec" if spec.name else "default"
-    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
+    return info
 
 
 def _check_suits(info: ModelInfo, name: str, resource: Resource) -> None:

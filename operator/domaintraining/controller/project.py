@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from domaintraining.api.names import domain_of, job_name, prompt_name
 from domaintraining.api.status import (
@@ -14,7 +15,8 @@ from domaintraining.api.status import (
     TaskMetrics,
 )
 from domaintraining.controller.conditions import conditions
-from domaintraining.controller.decide import Plan, revision_of
+from domaintraining.controller.decide import Plan, Step, revision_of
+from domaintraining.controller.journal import journal_words
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.revisions import metrics_of, prompt_config
 from domaintraining.errors import DomainTrainingError
@@ -54,7 +56,7 @@ def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingSt
     return DomainTrainingStatus(
         observed_generation=resource.generation,
         conditions=conditions(observed, outcome.plan, outcome.problem, rfc3339(observed.now)),
-        auto=record.run.auto if record else resource.spec.auto or auto,
+        auto=_auto(observed) or auto,
         model=record.run.model if record else before.model,
         dataset=dataset or (before.dataset if same_run else None),
         progress=progress,
@@ -66,6 +68,16 @@ def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingSt
         or before.last_handled_retrain_time,
         summary=_summary(observed, metrics, progress),
     )
+
+
+def _auto(observed: Observed) -> str | None:
+    """The mode that runs: as the trainer chose it, else as the run or the spec says."""
+    record, before, report = observed.record, observed.resource.status, observed.report.report
+    if record is None:
+        return observed.resource.spec.auto
+    same_run = before.run is not None and before.run.number == record.run.number
+    chosen = report.auto if report else None
+    return chosen or (before.auto if same_run else None) or record.run.auto
 
 
 def promoted_served(observed: Observed) -> Revision | None:
@@ -100,7 +112,10 @@ def _progress(observed: Observed, outcome: Outcome) -> Progress | None:
     # 100 says that the prompt is kept; until then the last part, saving, goes on.
     percent = max(min(current.percent, 99), last.percent if last else 0)
     message = outcome.problem.message[:1024] if outcome.problem else current.message
-    return current.model_copy(update={"percent": percent, "message": message})
+    update: dict[str, Any] = {"percent": percent, "message": message}
+    if outcome.plan.step is Step.SUSPEND:
+        update |= {"message": "suspended", "estimated_completion_time": None}
+    return current.model_copy(update=update)
 
 
 def _run(observed: Observed) -> RunStatus | None:
@@ -118,6 +133,7 @@ def _run(observed: Observed) -> RunStatus | None:
         start_time=attempt.start_time,
         completion_time=completed or None,
         attempts=attempt.number,
+        journal=journal_words(record.run.journal),
     )
 
 

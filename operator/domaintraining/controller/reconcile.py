@@ -16,7 +16,7 @@ from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
-from domaintraining.controller.preflight import check_data, check_model
+from domaintraining.controller.preflight import check_data, check_model, check_prompt_model
 from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.settings import Settings
@@ -91,11 +91,11 @@ class Reconciler:
         preflight = await check_data(self.cluster, resource, self.settings)
         if plan.step is Step.START and preflight.problem is None:
             key = (resource.namespace, resource.name)
+            asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(key))
             try:
-                model = await check_model(
-                    self.servers, self.pulls, resource, self.settings, lambda: self.wake(key)
-                )
-                preflight = replace(preflight, model=model)
+                model = await check_model(*asked)
+                prompt_model = await check_prompt_model(*asked)
+                preflight = replace(preflight, model=model, prompt_model=prompt_model)
             except DomainTrainingError as error:
                 preflight = replace(preflight, model_problem=error)
         return apply.with_preflight(observed, preflight)
@@ -183,7 +183,7 @@ class Reconciler:
             due = next_attempt_time(observed.record)
             left = (due - observed.now).total_seconds() if due else LOOK_AGAIN
             return max(1.0, min(left, LOOK_AGAIN))
-        return None if step is Step.REST else LOOK_AGAIN
+        return None if step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
 
 
 def _only_progress(before: DomainTrainingStatus, after: DomainTrainingStatus) -> bool:

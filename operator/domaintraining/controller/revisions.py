@@ -34,7 +34,7 @@ def accepted(prompts: Prompts) -> tuple[Task, ...]:
 
 
 def revision_data(
-    result: Prompts, baseline: Prompts, served: Revision | None, completed: str
+    result: Prompts, baseline: Prompts, served: Revision | None, facts: dict[str, Any]
 ) -> tuple[dict[str, str], bool]:
     """The files of a revision and whether it is promoted.
 
@@ -45,7 +45,7 @@ def revision_data(
         result: the run's prompts.
         baseline: the prompts without training.
         served: revision served when the run ended.
-        completed: time of RFC 3339 that the manifest gives.
+        facts: what the controller knows of the run: completionTime (RFC 3339) and its budget.
     """
     passed = accepted(result)
     files: dict[str, str] = {}
@@ -69,7 +69,7 @@ def revision_data(
         "metrics": wire(metrics),
         "accepted": list(passed),
         "promoted": bool(passed),
-        "completionTime": completed,
+        **facts,
     }
     files[MANIFEST_KEY] = json.dumps(manifest, ensure_ascii=False, sort_keys=True)
     return files, bool(passed)

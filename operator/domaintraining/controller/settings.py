@@ -12,7 +12,12 @@ from domaintraining.api.rules import ENDPOINT
 from domaintraining.api.spec import Auto
 
 T = TypeVar("T")
-MODES: Final[dict[str, Auto]] = {"light": "light", "medium": "medium", "heavy": "heavy"}
+MODES: Final[dict[str, Auto]] = {
+    "light": "light",
+    "medium": "medium",
+    "heavy": "heavy",
+    "adaptive": "adaptive",
+}
 SWITCHES: Final = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
@@ -36,11 +41,12 @@ class Settings:
     model: str = "qwen3:32b"
     """OLLAMA_MODEL_GENERATION: the default model."""
     auto: Auto = "light"
-    """DSPY_AUTO_MODE: the default mode."""
+    """DSPY_AUTO_MODE: the default mode; never manual, whose numbers stand in a spec alone."""
     verbose: bool = False
     """DSPY_VERBOSE: whether a trainer's log tells every step."""
-    num_parallel: int = 1
-    """OLLAMA_NUM_PARALLEL: calls that the default server serves at once, 1 to 64."""
+    num_parallel: int | None = None
+    """OLLAMA_NUM_PARALLEL: calls that the default server serves at once, 1 to 64; not set: nobody knows, and
+    each trainer measures it."""
     allowed_endpoints: tuple[str, ...] = ()
     """ALLOWED_ENDPOINTS: further model servers, compared part by part: `*` never crosses a `/`."""
     allowed_pulls: tuple[str, ...] = ("*",)
@@ -72,7 +78,7 @@ class Settings:
             model=source.text("OLLAMA_MODEL_GENERATION", cls.model),
             auto=source.mode("DSPY_AUTO_MODE", cls.auto),
             verbose=source.switch("DSPY_VERBOSE", default=cls.verbose),
-            num_parallel=source.number("OLLAMA_NUM_PARALLEL", cls.num_parallel, MOST_CALLS),
+            num_parallel=source.number_if_set("OLLAMA_NUM_PARALLEL", MOST_CALLS),
             allowed_endpoints=source.names("ALLOWED_ENDPOINTS", cls.allowed_endpoints),
             allowed_pulls=source.names("ALLOWED_PULLS", cls.allowed_pulls),
             allowed_priority_classes=source.names("ALLOWED_PRIORITY_CLASSES", cls.allowed_priority_classes),
@@ -115,11 +121,13 @@ class Settings:
         """Whether a trainer may select nodes by a label."""
         return any(_matches(f"{key}={value}", pattern) for pattern in self.allowed_node_labels)
 
-    def permits(self, endpoint: str, wanted: int | None) -> int:
-        """Calls in flight at once: on the default server never more than it serves; elsewhere as wanted."""
-        if self._is_default(endpoint):
-            return self.num_parallel if wanted is None else min(wanted, self.num_parallel)
-        return 1 if wanted is None else wanted
+    def permits(self, endpoint: str, wanted: int | None) -> int | None:
+        """Calls in flight at once: on the default server never more than it serves; elsewhere as wanted.
+
+        None where nobody says.
+        """
+        serves = self.num_parallel if self._is_default(endpoint) else None
+        return min((number for number in (wanted, serves) if number is not None), default=None)
 
     def digest(self) -> str:
         """16 hex digits that change with whatever a trainer depends on."""
@@ -164,7 +172,7 @@ class _Source:
 
     def mode(self, name: str, default: Auto) -> Auto:
         return self._checked(
-            name, self.text(name, default), MODES.get, default, "must be light, medium or heavy"
+            name, self.text(name, default), MODES.get, default, "must be light, medium, heavy or adaptive"
         )
 
     def switch(self, name: str, *, default: bool) -> bool:
@@ -179,6 +187,9 @@ class _Source:
         return self._checked(
             name, self.text(name, str(default)), parsed, default, f"must be a number from 1 to {most}"
         )
+
+    def number_if_set(self, name: str, most: int) -> int | None:
+        return self.number(name, 1, most) if self._environ.get(name, "").strip() else None
 
     def names(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         given = self._environ.get(name)

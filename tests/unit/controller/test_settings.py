@@ -16,7 +16,7 @@ def test_only_the_image_is_required() -> None:
     given = settings()
     assert given.ollama_base_url == "http://ollama.ollama:11434"
     assert (given.model, given.auto, given.verbose) == ("qwen3:32b", "light", False)
-    assert (given.num_parallel, given.resync_seconds, given.outage_seconds) == (1, 300, 600)
+    assert (given.num_parallel, given.resync_seconds, given.outage_seconds) == (None, 300, 600)
     assert (given.allowed_endpoints, given.allowed_priority_classes, given.namespaces) == ((), (), ())
     assert given.allowed_pulls == given.allowed_node_labels == ("*",)
 
@@ -117,11 +117,12 @@ def test_placement_follows_the_lists() -> None:
 
 
 def test_the_default_server_never_gets_more_calls_than_it_serves() -> None:
-    """Other servers get what is wanted, or one."""
+    """Other servers get what is wanted; where nobody says, the trainer measures."""
     given = settings(OLLAMA_NUM_PARALLEL="4")
     url = given.ollama_base_url
     assert [given.permits(url, wanted) for wanted in (None, 2, 9)] == [4, 2, 4]
-    assert [given.permits("http://other:1", wanted) for wanted in (None, 9)] == [1, 9]
+    assert [given.permits("http://other:1", wanted) for wanted in (None, 9)] == [None, 9]
+    assert [settings().permits(url, wanted) for wanted in (None, 9)] == [None, 9]
 
 
 def test_the_digest_follows_what_a_trainer_depends_on() -> None:
