@@ -24,6 +24,7 @@ from domaintraining.controller.cluster import (
     SERVICE_ACCOUNT,
     Cluster,
     ClusterError,
+    Kind,
 )
 from domaintraining.controller.decide import Plan, suspended
 from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
@@ -83,7 +84,7 @@ async def start(
     await put(cluster, manifests.build_run(resource, run, attempt))
     if resource.spec.dataset.inline is not None:
         await put(cluster, manifests.build_data(resource, run))
-    await cluster.delete(CONFIG_MAP, resource.namespace, report_name(resource.name, run.number))
+    await remove(cluster, resource, CONFIG_MAP, report_name(resource.name, run.number))
     await put(cluster, manifests.build_report(resource, run.number))
     await make_claim(cluster, resource)
     for body in manifests.build_rights(resource, run.number):
@@ -178,21 +179,42 @@ async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision,
         await put(cluster, manifests.build_revision(resource, one.number, one.hash, one.data))
 
 
-async def clean_up(cluster: Cluster, resource: Resource, run: int) -> None:
-    """Remove what only a running trainer needs: its rights and the copy of inline samples."""
-    name, namespace = run_name(resource.name, run), resource.namespace
-    if await cluster.get(SERVICE_ACCOUNT, namespace, name) is None:
+async def remove(cluster: Cluster, resource: Resource, kind: Kind, name: str) -> None:
+    """Delete an object where it is there and of this resource."""
+    found = await cluster.get(kind, resource.namespace, name)
+    if found is not None and (found["metadata"].get("labels") or {}).get(LABEL_NAME) == resource.name:
+        await cluster.delete(kind, resource.namespace, name, uid=found["metadata"]["uid"])
+
+
+async def clean_up(cluster: Cluster, observed: Observed) -> None:
+    """Remove what only a running trainer of the last run needs: its rights and the copy of inline samples."""
+    resource, record = observed.resource, observed.record
+    if record is None:
         return
-    await cluster.delete(CONFIG_MAP, namespace, data_name(resource.name, run))
+    name = run_name(resource.name, record.run.number)
+    if await cluster.get(SERVICE_ACCOUNT, resource.namespace, name) is not None:
+        await _take_back(cluster, resource, record.run.number)
+
+
+async def _take_back(cluster: Cluster, resource: Resource, run: int) -> None:
+    """The ServiceAccount, made first, goes last: while it is there, the others may be."""
+    await remove(cluster, resource, CONFIG_MAP, data_name(resource.name, run))
     for kind in (ROLE_BINDING, ROLE, SERVICE_ACCOUNT):
-        await cluster.delete(kind, namespace, name)
+        await remove(cluster, resource, kind, run_name(resource.name, run))
 
 
 async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
-    """Remove revisions beyond the limit, and records of runs that another one followed."""
+    """Remove revisions beyond the limit, and what runs left that a later one followed.
+
+    The run's own ConfigMap goes last: while it is there, the others may be.
+    """
     resource = observed.resource
     for one in plan.prune:
-        await cluster.delete(CONFIG_MAP, resource.namespace, prompt_name(resource.name, one.number))
+        await remove(cluster, resource, CONFIG_MAP, prompt_name(resource.name, one.number))
+    for run in plan.forget:
+        await _take_back(cluster, resource, run)
+        for name in (report_name(resource.name, run), run_name(resource.name, run)):
+            await remove(cluster, resource, CONFIG_MAP, name)
 
 
 def event_name(resource: Resource, kind: str, reason: str, now: datetime) -> str:

@@ -175,6 +175,9 @@ def _model(observed: Observed, trouble: DomainTrainingError | None) -> _Said:
 
 
 def _trained(observed: Observed, plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said:
+    if plan.step is Step.SUPERSEDE and observed.record is not None:
+        number = observed.record.run.number
+        return _Said("False", Reason.SUPERSEDED, f"run {number} was stopped: the spec asks for another one")
     if plan.step is Step.REST:
         ended = next((one for one in observed.trained if one.number == plan.run), None)
         if ended is not None and ended.manifest.get("budgetExhausted") is True:

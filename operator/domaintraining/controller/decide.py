@@ -32,6 +32,8 @@ class Step(Enum):
     """The attempt failed; the next one waits for its time or for a change."""
     SUSPEND = "suspend"
     """Something is left to do, and nothing is to start."""
+    SUPERSEDE = "supersede"
+    """The last run ended without a result because another is wanted; status says so before it starts."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Plan:
     """Jobs to delete."""
     prune: tuple[Revision, ...] = ()
     """Revisions to delete."""
+    forget: tuple[int, ...] = ()
+    """Runs of which everything but the revision is deleted."""
     adopt: tuple[Revision, ...] = ()
     """Revisions that a restored resource takes over."""
 
@@ -64,6 +68,7 @@ def decide(observed: Observed) -> Plan:
         serve=serve,
         stop=to_stop(observed, run),
         prune=to_prune(observed, serve),
+        forget=to_forget(observed),
         adopt=tuple(revision for revision in observed.revisions if not revision.owned),
     )
 
@@ -76,6 +81,8 @@ def next_step(observed: Observed) -> tuple[Step, int, int]:
         if suspend and step in (Step.START, Step.WAIT):
             return Step.SUSPEND, run, record.attempt.number
         return (Step.RECORD_FAILURE if suspend and step is Step.WATCH else step), run, attempt
+    if superseded(observed) and not _told(observed):
+        return Step.SUPERSEDE, 0, 0
     settled = revision_of(observed, observed.resource.hash)
     if settled is not None and (suspend or not (retrain_wanted(observed) or budget_grew(observed))):
         return Step.REST, settled.number, 0
@@ -104,12 +111,33 @@ def budget_grew(observed: Observed) -> bool:
 
 def open_run(observed: Observed) -> RunRecord | None:
     """The last run, where it is this spec's and has no revision yet."""
-    record = observed.record
+    record = _without_revision(observed)
     if record is None or record.run.hash != observed.resource.hash:
         return None
-    if any(revision.number == record.run.number for revision in observed.trained):
-        return None
     return record if not retrain_wanted(observed) else None
+
+
+def superseded(observed: Observed) -> bool:
+    """Whether the last run has no revision and will have none: another spec or another run is wanted."""
+    record = _without_revision(observed)
+    last = record is not None and all(one.number < record.run.number for one in observed.trained)
+    return last and open_run(observed) is None
+
+
+def _without_revision(observed: Observed) -> RunRecord | None:
+    record = observed.record
+    if record is None or any(revision.number == record.run.number for revision in observed.trained):
+        return None
+    return record
+
+
+def _told(observed: Observed) -> bool:
+    """Whether status names the last run as superseded, or a later one."""
+    history = observed.resource.status.history
+    number = observed.record.run.number if observed.record else 0
+    return any(
+        one.number > number or (one.number == number and one.reason == Reason.SUPERSEDED) for one in history
+    )
 
 
 def _go_on(observed: Observed, record: RunRecord) -> tuple[Step, int, int]:
@@ -184,7 +212,7 @@ def moment(text: str) -> datetime | None:
 def next_number(observed: Observed) -> int:
     """One more than the highest number that anything of this resource bears."""
     numbers = [revision.number for revision in observed.revisions] + [job.run for job in observed.jobs]
-    numbers += [observed.record.run.number] if observed.record else []
+    numbers += [*observed.runs, *([observed.record.run.number] if observed.record else [])]
     numbers += [observed.resource.status.run.number] if observed.resource.status.run else []
     return max(numbers, default=0) + 1
 
@@ -237,3 +265,13 @@ def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]
     held = {revision.number for revision in (serve, observed.served) if revision is not None}
     old = observed.trained[:-HISTORY_LIMIT]
     return tuple(one for one in old if one.number not in held and not one.keep and one.owned)
+
+
+def to_forget(observed: Observed) -> tuple[int, ...]:
+    """Runs that a later one followed and whose Job, if it goes on, will not read anything any more.
+
+    The last run stays, and with it the last that can be read: number and attempt come from there.
+    """
+    needed = {job.run for job in observed.jobs if job.active}
+    needed |= {observed.record.run.number} if observed.record else set()
+    return tuple(number for number in observed.runs[:-1] if number not in needed)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from domaintraining.api.names import LABEL_ATTEMPT, LABEL_RUN
 from domaintraining.api.reasons import Reason
 from domaintraining.controller.jobs import CONTAINER
+from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import JobState, Object
 from domaintraining.errors import DomainTrainingError
 
@@ -35,8 +36,8 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
     return JobState(
         name=metadata["name"],
         uid=metadata["uid"],
-        run=_number(metadata, LABEL_RUN),
-        attempt=_number(metadata, LABEL_ATTEMPT),
+        run=number_of(job, LABEL_RUN) or 0,
+        attempt=number_of(job, LABEL_ATTEMPT) or 0,
         owned=any(one.get("uid") == uid for one in metadata.get("ownerReferences") or []),
         active=failed is None and not complete and not metadata.get("deletionTimestamp"),
         failed=words,
@@ -44,11 +45,6 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
         started=any((pod.get("status") or {}).get("phase") == "Running" for pod in pods),
         trouble=trouble,
     )
-
-
-def _number(metadata: Object, label: str) -> int:
-    text = (metadata.get("labels") or {}).get(label, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def diagnose_pod(pod: Object, *, over: bool) -> DomainTrainingError | None:

@@ -35,6 +35,9 @@ ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
+LONGEST_NUMBER: Final = 8
+"""Most digits of a run's, an attempt's or a revision's number; status holds up to 1,000,000,000."""
+
 KINDS: Final = {
     (kind.api_version, kind.kind): kind
     for kind in (
@@ -64,6 +67,12 @@ def address_of(obj: Mapping[str, Any]) -> tuple[Kind, str, str]:
     """Kind, namespace and name of an object."""
     metadata = obj["metadata"]
     return kind_of(obj), metadata["namespace"], metadata["name"]
+
+
+def number_of(obj: Mapping[str, Any], label: str) -> int | None:
+    """The number that a label gives; None where it gives none, or a larger one than the controller makes."""
+    text = str((obj.get("metadata", {}).get("labels") or {}).get(label, ""))
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else None
 
 
 def carries(obj: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

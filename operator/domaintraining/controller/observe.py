@@ -6,7 +6,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from domaintraining.api.hashing import run_hash
-from domaintraining.api.names import LABEL_HASH, LABEL_KEEP, LABEL_NAME, LABEL_REVISION, LABEL_ROLE, LABEL_RUN
+from domaintraining.api.names import (
+    LABEL_HASH,
+    LABEL_KEEP,
+    LABEL_NAME,
+    LABEL_REVISION,
+    LABEL_ROLE,
+    LABEL_RUN,
+    run_name,
+)
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Prompts, Report
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.api.spec import DomainTrainingSpec
@@ -15,6 +23,7 @@ from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, POD, Cluster
 from domaintraining.controller.diagnose import read_job
 from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_REPORT, ROLE_RUN, ROLE_SERVED
+from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import (
     JobState,
     Object,
@@ -73,6 +82,7 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
         resource=resource,
         now=now,
         record=record,
+        runs=_runs(config_maps, resource.name),
         revisions=revisions,
         served=served,
         jobs=_jobs(found_jobs, pods, resource.uid),
@@ -87,11 +97,21 @@ def _label(body: Object, label: str) -> str:
 def _revisions(config_maps: list[Object], role: str, uid: str) -> list[Revision]:
     found = []
     for body in config_maps:
-        number = _label(body, LABEL_REVISION)
-        if _label(body, LABEL_ROLE) == role and number.isascii() and number.isdigit():
+        number = number_of(body, LABEL_REVISION)
+        if _label(body, LABEL_ROLE) == role and number is not None:
             keep = _label(body, LABEL_KEEP) == "true"
-            found.append(read_revision(body, uid, int(number), _label(body, LABEL_HASH), keep=keep))
+            found.append(read_revision(body, uid, number, _label(body, LABEL_HASH), keep=keep))
     return found
+
+
+def _runs(config_maps: list[Object], name: str) -> tuple[int, ...]:
+    """Numbers of the runs whose ConfigMap is there."""
+    numbers = (
+        (number_of(body, LABEL_RUN), body["metadata"]["name"])
+        for body in config_maps
+        if _label(body, LABEL_ROLE) == ROLE_RUN
+    )
+    return tuple(sorted(number for number, own in numbers if number and own == run_name(name, number)))
 
 
 def _record(config_maps: list[Object]) -> RunRecord | None:

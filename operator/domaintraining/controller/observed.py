@@ -117,6 +117,8 @@ class Observed:
     now: datetime
     record: RunRecord | None = None
     """The run with the highest number."""
+    runs: tuple[int, ...] = ()
+    """Numbers of all runs that have a run ConfigMap, readable or not."""
     revisions: tuple[Revision, ...] = ()
     """By number, the baseline (0) among them."""
     served: Revision | None = None

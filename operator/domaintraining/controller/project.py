@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from domaintraining.api.names import domain_of, job_name, prompt_name
+from domaintraining.api.reasons import Reason
 from domaintraining.api.status import (
     DomainTrainingStatus,
     HistoryEntry,
@@ -15,10 +16,10 @@ from domaintraining.api.status import (
     TaskMetrics,
 )
 from domaintraining.controller.conditions import conditions
-from domaintraining.controller.decide import Plan, Step, revision_of
+from domaintraining.controller.decide import Plan, Step, open_run, revision_of, superseded
 from domaintraining.controller.journal import journal_words
 from domaintraining.controller.observed import Observed, Revision
-from domaintraining.controller.revisions import metrics_of, prompt_config
+from domaintraining.controller.revisions import completion_time, metrics_of, prompt_config
 from domaintraining.errors import DomainTrainingError
 
 HISTORY = 5
@@ -63,7 +64,7 @@ def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingSt
         metrics=metrics,
         prompt_config=prompt_config(prompt_name(resource.name), served) if served else None,
         run=_run(observed) or before.run,
-        history=_history(observed) or before.history,
+        history=_history(observed),
         last_handled_retrain_time=(record.attempt.retrain if record else None)
         or before.last_handled_retrain_time,
         summary=_summary(observed, metrics, progress),
@@ -124,36 +125,51 @@ def _run(observed: Observed) -> RunStatus | None:
         return None
     number, attempt = record.run.number, record.attempt
     ended = next((one for one in observed.trained if one.number == number), None)
-    completed = str(ended.manifest.get("completionTime", "")) if ended else ""
     return RunStatus(
         number=number,
         hash=record.run.hash,
         job=job_name(name, number, attempt.number),
         image=record.run.image,
         start_time=attempt.start_time,
-        completion_time=completed or None,
+        completion_time=completion_time(ended) if ended else None,
         attempts=attempt.number,
         journal=journal_words(record.run.journal),
     )
 
 
 def _history(observed: Observed) -> list[HistoryEntry]:
-    entries = []
-    for revision in reversed(observed.trained[-HISTORY:]):
-        metrics = metrics_of(revision)
-        completed = str(revision.manifest.get("completionTime", ""))
-        if not completed:
-            continue
-        entries.append(
-            HistoryEntry(
-                number=revision.number,
-                completion_time=completed,
-                entities=f1_text(metrics.entities),
-                relations=f1_text(metrics.relations),
-                reason="Promoted" if revision.promoted else "Rejected",
-            )
-        )
+    """The last runs: those that are kept as revisions, and those of which only status tells."""
+    entries = _remembered(observed)
+    kept = (_entry(revision) for revision in observed.trained)
+    entries |= {one.number: one for one in kept if one is not None}
+    return [entries[number] for number in sorted(entries, reverse=True)[:HISTORY]]
+
+
+def _remembered(observed: Observed) -> dict[int, HistoryEntry]:
+    """Runs of which status tells, with the last one if another took its place, without it if it goes on."""
+    entries = {one.number: one for one in observed.resource.status.history}
+    opened = open_run(observed)
+    if opened is not None:
+        entries.pop(opened.run.number, None)
+    elif superseded(observed) and observed.record is not None:
+        number, now = observed.record.run.number, rfc3339(observed.now)
+        if number not in entries or entries[number].reason != Reason.SUPERSEDED:
+            entries[number] = HistoryEntry(number=number, completion_time=now, reason=Reason.SUPERSEDED)
     return entries
+
+
+def _entry(revision: Revision) -> HistoryEntry | None:
+    completed = completion_time(revision)
+    if completed is None:
+        return None
+    metrics = metrics_of(revision)
+    return HistoryEntry(
+        number=revision.number,
+        completion_time=completed,
+        entities=f1_text(metrics.entities),
+        relations=f1_text(metrics.relations),
+        reason=Reason.PROMOTED if revision.promoted else Reason.REJECTED,
+    )
 
 
 def f1_text(metrics: TaskMetrics | None) -> str:

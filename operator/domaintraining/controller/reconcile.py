@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from domaintraining.api.names import GROUP, KIND, VERSION
-from domaintraining.api.reasons import REASONS
-from domaintraining.api.status import DomainTrainingStatus, wire
+from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.status import Condition, DomainTrainingStatus, wire
 from domaintraining.controller import apply
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time
@@ -135,7 +135,7 @@ class Reconciler:
             await apply.take_over(cluster, observed)
             return True
         if plan.step is Step.REST and not any(job.active for job in observed.jobs):
-            await apply.clean_up(cluster, observed.resource, plan.run)
+            await apply.clean_up(cluster, observed)
         return False
 
     async def _write(self, resource: Resource, status: DomainTrainingStatus) -> bool:
@@ -152,11 +152,11 @@ class Reconciler:
         return True
 
     async def _tell(self, resource: Resource, status: DomainTrainingStatus) -> None:
-        """An event for each of Ready and Stalled whose reason changed."""
+        """An event for each of Ready and Stalled whose reason changed, and for a run that was superseded."""
         before = {one.type: one for one in resource.status.conditions}
         for one in status.conditions:
             last = before.get(one.type)
-            if one.type not in ("Ready", "Stalled") or (last is not None and last.reason == one.reason):
+            if not _telling(one) or (last is not None and last.reason == one.reason):
                 continue
             now = self.now()
             kind = "Warning" if one.type == "Stalled" else "Normal"
@@ -183,7 +183,13 @@ class Reconciler:
             due = next_attempt_time(observed.record)
             left = (due - observed.now).total_seconds() if due else LOOK_AGAIN
             return max(1.0, min(left, LOOK_AGAIN))
+        if step is Step.SUPERSEDE:
+            return 0.0
         return None if step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
+
+
+def _telling(condition: Condition) -> bool:
+    return condition.type in ("Ready", "Stalled") or condition.reason == Reason.SUPERSEDED
 
 
 def _only_progress(before: DomainTrainingStatus, after: DomainTrainingStatus) -> bool:

@@ -4,7 +4,10 @@ import hashlib
 import json
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from domaintraining.api.report import MANIFEST_KEY, Prompts
+from domaintraining.api.scalars import Time
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import (
     Improvement,
@@ -16,6 +19,7 @@ from domaintraining.api.status import (
 )
 from domaintraining.controller.observed import Object, Revision
 
+TIME: Final = TypeAdapter[str](Time)
 LONGEST_INSTRUCTION: Final = 2048
 
 
@@ -139,6 +143,14 @@ def metrics_of(revision: Revision) -> Metrics:
         return Metrics.model_validate(revision.manifest.get("metrics", {}))
     except ValueError:
         return Metrics()
+
+
+def completion_time(revision: Revision) -> str | None:
+    """When the run ended, of RFC 3339, as its manifest says; None where it says nothing readable."""
+    try:
+        return TIME.validate_python(revision.manifest.get("completionTime"))
+    except ValidationError:
+        return None
 
 
 def data_digest(data: dict[str, str]) -> str:
