@@ -11,6 +11,8 @@ from domaintraining.api.sample import Sample
 from domaintraining.api.spec import Task
 from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.adaptive import choose_mode
+from domaintraining.trainer.advice import advice
 from domaintraining.trainer.dataset import Samples, read_samples
 from domaintraining.trainer.export import input_lengths
 from domaintraining.trainer.optimize import Search
@@ -26,15 +28,19 @@ class Material:
     """The samples of a run and what follows from them before the first model call."""
 
     run: Run
+    """The run, with the mode that runs in the place of adaptive."""
     samples: Samples
     parts: Parts
     forms: Mapping[Task, Form]
     """For each task of the run its closed types and the wording to start from."""
+    auto_reason: str = ""
+    """Rule by which adaptive became the mode that stands in `run`; empty: the run came with its mode."""
 
     def status(self) -> DatasetStatus:
         """The samples as status shows them."""
         types = {task: len(form.types) for task, form in self.forms.items()}
-        warnings = [*self.parts.warnings, *self.samples.warnings]
+        counts = {task: len(labelled(self.parts.validation, task)) for task in self.run.tasks}
+        warnings = [*self.parts.warnings, *advice(self.run, counts), *self.samples.warnings]
         return DatasetStatus(
             samples=len(self.samples.samples),
             train=len(self.parts.train),
@@ -85,10 +91,12 @@ def read_material(run: Run, folder: Path) -> Material:
             DatasetInvalid or TooFewSamples.
     """
     source = run.data.source
-    samples = read_samples(folder / Path(run.data.file).name, source, run.data.format)
+    samples = read_samples(_inside(folder, run), source, run.data.format)
     parts = split_samples(samples.samples, run.data.split)
     check_enough(samples.samples, parts, run.tasks)
-    material = Material(run, samples, parts, {task: _form(run, parts, task) for task in run.tasks})
+    run, reason = _chosen(run, parts)
+    forms = {task: _form(run, parts, task) for task in run.tasks}
+    material = Material(run, samples, parts, forms, reason)
     for task in run.tasks:
         if not material.search(task).train:
             message = (
@@ -96,6 +104,27 @@ def read_material(run: Run, folder: Path) -> Material:
             )
             raise DomainTrainingError(Reason.DATASET_INVALID, message)
     return material
+
+
+def _inside(folder: Path, run: Run) -> Path:
+    """The file of samples: one that lies in the mounted folder, whatever links of a volume say."""
+    path = folder / run.data.file
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # links in a circle: opening it says so
+        return path
+    if real.exists() and not (real.is_file() and real.is_relative_to(folder.resolve())):
+        message = f"{run.data.source}: not a file in the mounted folder"
+        raise DomainTrainingError(Reason.DATASET_NOT_FOUND, message)
+    return path
+
+
+def _chosen(run: Run, parts: Parts) -> tuple[Run, str]:
+    """The run with a mode of MIPROv2's own where it says adaptive, and by which rule."""
+    if run.auto != "adaptive":
+        return run, ""
+    choice = choose_mode(len(labelled(parts.validation, task)) for task in run.tasks)
+    return run.model_copy(update={"auto": choice.mode}), choice.reason
 
 
 def _form(run: Run, parts: Parts, task: Task) -> Form:

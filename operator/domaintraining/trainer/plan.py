@@ -65,18 +65,16 @@ def search_plan(auto: Auto, trainset: int, valset: int, optimizer: Optimizer) ->
     Where no demo may stand in the prompt, the proposer is not shown any sample either.
 
     Args:
-        auto: mode of the search.
+        auto: mode of the search, not adaptive; with manual, the numbers are those of `optimizer`.
         trainset: samples for demos.
         valset: validation samples.
         optimizer: options; a minibatch is never larger than the validation samples.
     """
-    sets = DEMO_SETS[auto]
     zero_shot = optimizer.bootstrapped_demos == 0 and optimizer.labeled_demos == 0
-    instructions = sets if zero_shot else sets // 2
-    variables = 1 if zero_shot else 2
-    trials = int(max(2 * variables * log2(sets), 1.5 * sets))
-    validation = min(valset, VALIDATION_CAP[auto])
-    batched = validation > MINIBATCH_ABOVE
+    sets, instructions, trials = _numbers(auto, optimizer, zero_shot=zero_shot)
+    validation = min(valset, VALIDATION_CAP.get(auto, valset))
+    # in manual MIPROv2 is told to use minibatches wherever they are smaller than the whole
+    batched = optimizer.minibatch_size < validation if auto == "manual" else validation > MINIBATCH_ABOVE
     return SearchPlan(
         trials=trials,
         demo_sets=sets,
@@ -87,6 +85,18 @@ def search_plan(auto: Auto, trainset: int, valset: int, optimizer: Optimizer) ->
         bootstrap_calls=_bootstrap_calls(sets, trainset, optimizer, zero_shot=zero_shot),
         proposal_calls=(0 if zero_shot else _summary_calls(trainset)) + CALLS_PER_PROPOSAL * instructions,
     )
+
+
+def _numbers(auto: Auto, optimizer: Optimizer, *, zero_shot: bool) -> tuple[int, int, int]:
+    """Sets of demos, instructions and trials."""
+    if auto == "manual":
+        candidates, trials = optimizer.num_candidates, optimizer.num_trials
+        assert candidates is not None, "the API server refuses manual without numCandidates"
+        assert trials is not None, "the API server refuses manual without numTrials"
+        return candidates, candidates, trials
+    sets = DEMO_SETS[auto]
+    variables = 1 if zero_shot else 2
+    return sets, sets if zero_shot else sets // 2, int(max(2 * variables * log2(sets), 1.5 * sets))
 
 
 def _full_evaluations(trials: int) -> int:
@@ -105,6 +115,8 @@ def _bootstrap_calls(sets: int, trainset: int, optimizer: Optimizer, *, zero_sho
     """One set has no demos and one (where there may be labelled ones) only labels; the rest are attempted."""
     most = ZERO_SHOT_DEMOS if zero_shot else optimizer.bootstrapped_demos
     shuffled = sets - (2 if zero_shot else 3)
+    if shuffled < 0:
+        return 0
     attempts = min(trainset, ATTEMPTS_PER_DEMO * most)
     return attempts + shuffled * min(trainset, ATTEMPTS_PER_DEMO * (1 + most) // 2)
 
