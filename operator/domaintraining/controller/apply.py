@@ -84,12 +84,23 @@ async def start(
     await put(cluster, manifests.build_run(resource, run, attempt))
     if resource.spec.dataset.inline is not None:
         await put(cluster, manifests.build_data(resource, run))
-    await remove(cluster, resource, CONFIG_MAP, report_name(resource.name, run.number))
-    await put(cluster, manifests.build_report(resource, run.number))
+    await empty_report(cluster, resource, run.number)
     await make_claim(cluster, resource)
     for body in manifests.build_rights(resource, run.number):
         await put(cluster, body)
     await create_job(cluster, resource, build_job(resource, run, attempt))
+
+
+async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:
+    """Make the report, or replace it where an earlier attempt wrote into it.
+
+    One that is empty stays: each write wakes the controller, and a Job that is refused is tried for long.
+    """
+    name = report_name(resource.name, run)
+    found = await cluster.get(CONFIG_MAP, resource.namespace, name)
+    if found is not None and (found.get("data") or found.get("binaryData") or found.get("immutable")):
+        await remove(cluster, resource, CONFIG_MAP, name)
+    await put(cluster, manifests.build_report(resource, run))
 
 
 async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None:

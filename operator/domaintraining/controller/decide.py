@@ -147,9 +147,11 @@ def _go_on(observed: Observed, record: RunRecord) -> tuple[Step, int, int]:
     if attempt.failure is not None:
         again = may_try_again(observed, record)
         return (Step.START, number, attempt.number + 1) if again else (Step.WAIT, number, attempt.number)
-    job = observed.job
+    job, report = observed.job, observed.report.report
     if job is None:
-        return Step.START, number, attempt.number
+        # a Job may be gone before it was seen to fail; its trainer's words are still there
+        failed = report is not None and report.failure is not None
+        return Step.RECORD_FAILURE if failed else Step.START, number, attempt.number
     if job.active and not _hopeless(job):
         return Step.WATCH, number, attempt.number
     return Step.RECORD_FAILURE, number, attempt.number

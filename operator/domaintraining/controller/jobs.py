@@ -23,6 +23,8 @@ CONTAINER: Final = "trainer"
 CREDENTIALS: Final = "/var/run/secrets/domaintraining"
 FOLDER: Final = "/etc/domaintraining"
 JOURNAL: Final = "/var/lib/domaintraining/journal"
+SHORTEST_LIFE: Final = 60
+"""Seconds that a finished Job stays at least: one that is gone before it was seen would be made again."""
 FINAL_EXIT_CODES: Final = (3, 75)
 """A failure that needs a change, and one that may pass, which the controller tries again."""
 
@@ -55,7 +57,7 @@ def build_job(resource: Resource, run: Run, attempt: Attempt) -> Object:
         },
         "spec": {
             "backoffLimit": job.backoff_limit,
-            "ttlSecondsAfterFinished": job.ttl_seconds_after_finished,
+            "ttlSecondsAfterFinished": max(job.ttl_seconds_after_finished, SHORTEST_LIFE),
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": template,
         },

@@ -1,0 +1,295 @@
+"""The whole path over a cluster in memory, and that a controller killed anywhere on it changes nothing."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domaintraining.api.names import ANNOTATION_RETRAIN
+from domaintraining.controller.attempt import ATTEMPT_KEY
+from domaintraining.controller.cluster import (
+    CONFIG_MAP,
+    JOB,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    ClusterError,
+)
+from tests.unit.controller.world import BETTER, NOW, SPEC, WORSE, Act, World
+
+RIGHTS = (SERVICE_ACCOUNT, ROLE, ROLE_BINDING)
+
+
+def trained(world: World, metrics: dict[str, Any] = BETTER) -> None:
+    """The current run goes from its Job to its end."""
+    world.settle()
+    world.run_pod()
+    world.settle()
+    world.result(metrics)
+    world.settle()
+
+
+def test_from_nothing_to_a_served_prompt() -> None:
+    """Pending, Queued, Training, Promoted; each told once; what only the trainer needed is gone."""
+    world = World()
+    world.models.down = {"http://ollama.ollama:11434"}
+    world.settle()
+    assert world.conditions["Ready"] == ("False", "Pending")
+    assert world.names(JOB) == []
+    world.models.down = set()
+    world.settle()
+    assert world.conditions["Ready"] == ("False", "Queued")
+    assert world.names(JOB) == ["docs-r1-a1"]
+    assert world.names(CONFIG_MAP) == ["docs-r1", "docs-r1-data", "docs-r1-report"]
+    world.run_pod()
+    world.report(progress={"percent": 30, "step": "entity_optimization"})
+    world.settle()
+    assert world.conditions["Ready"] == ("False", "Training")
+    assert world.resource["status"]["progress"]["percent"] == 30
+    world.result(BETTER)
+    assert world.settle() is None
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    names = ["docs-prompt", "docs-prompt-r0", "docs-prompt-r1", "docs-r1", "docs-r1-report"]
+    assert world.names(CONFIG_MAP) == names
+    assert world.get(CONFIG_MAP, "docs-prompt")["data"] == world.get(CONFIG_MAP, "docs-prompt-r1")["data"]
+    assert [world.names(kind) for kind in RIGHTS] == [[], [], []]
+    assert world.told == ["Pending", "Queued", "Training", "Promoted"]
+
+
+def test_at_rest_nothing_is_written() -> None:
+    """However often it is looked at."""
+    world = World()
+    trained(world)
+    before = list(world.cluster.writes)
+    for _ in range(3):
+        world.settle()
+    assert world.cluster.writes == before
+
+
+def test_a_rejected_run_is_kept_and_not_served() -> None:
+    """Stalled, with the revision to look at."""
+    world = World()
+    trained(world, WORSE)
+    assert world.conditions["Stalled"] == ("True", "Rejected")
+    assert world.conditions["Available"] == ("False", "NoPrompt")
+    assert "docs-prompt-r1" in world.names(CONFIG_MAP)
+    assert "docs-prompt" not in world.names(CONFIG_MAP)
+
+
+def test_a_new_spec_stops_the_job_and_says_so() -> None:
+    """An event and the history tell; the next run starts, and nothing of the first is left but its Job."""
+    world = World()
+    world.settle()
+    world.run_pod()
+    world.settle()
+    world.change(description="another", optimizer={"seed": 10})
+    world.settle()
+    assert world.names(JOB) == ["docs-r2-a1"]
+    assert world.told == ["Queued", "Training", "Pending", "Superseded", "Queued"]
+    history = world.resource["status"]["history"]
+    assert [(one["number"], one["reason"]) for one in history] == [(1, "Superseded")]
+    assert world.names(CONFIG_MAP) == ["docs-r2", "docs-r2-data", "docs-r2-report"]
+    assert [world.names(kind) for kind in RIGHTS] == [["docs-r2"]] * 3
+    trained(world)
+    history = world.resource["status"]["history"]
+    assert [(one["number"], one["reason"]) for one in history] == [(2, "Promoted"), (1, "Superseded")]
+
+
+def test_going_back_to_a_kept_spec_serves_it_without_a_job() -> None:
+    """And leaves no right behind for the run that was stopped."""
+    world = World()
+    trained(world)
+    world.change(optimizer={"seed": 10})
+    world.settle()
+    assert "docs-r2-a1" in world.names(JOB)
+    world.change()
+    world.settle()
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    assert world.names(JOB) == ["docs-r1-a1"]
+    assert [world.names(kind) for kind in RIGHTS] == [[], [], []]
+    assert "docs-r2-data" not in world.names(CONFIG_MAP)
+    assert world.resource["status"]["history"][0]["reason"] == "Superseded"
+    world.change(optimizer={"seed": 11})
+    world.settle()
+    assert "docs-r3-a1" in world.names(JOB)
+
+
+def test_retrain_starts_one_more_run_and_what_was_served_stays() -> None:
+    """Until the new one passes."""
+    world = World()
+    trained(world)
+    served = world.get(CONFIG_MAP, "docs-prompt")
+    annotated = world.resource
+    annotated["metadata"]["annotations"] = {ANNOTATION_RETRAIN: "2026-11-23T12:00:00Z"}
+    world._put(annotated)
+    world.settle()
+    assert "docs-r2-a1" in world.names(JOB)
+    assert world.get(CONFIG_MAP, "docs-prompt") == served
+    assert json.loads(world.record(2)["data"]["run.json"])["served"] == 1
+    world.result(WORSE)
+    world.settle()
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    assert world.get(CONFIG_MAP, "docs-prompt") == served
+
+
+def test_a_failure_that_may_pass_is_tried_again_when_its_time_has_come() -> None:
+    """Same run, next attempt, one more Job."""
+    world = World()
+    world.settle()
+    world.report(failure={"reason": "ModelServerUnavailable", "message": "gave up"})
+    world.end_job("Failed", reason="PodFailurePolicy")
+    again = world.settle()
+    assert again == 30
+    assert world.conditions["Trained"] == ("False", "ModelServerUnavailable")
+    assert world.names(JOB) == ["docs-r1-a1"]
+    world.now = NOW + timedelta(seconds=30)
+    world.settle()
+    assert world.names(JOB) == ["docs-r1-a1", "docs-r1-a2"]
+    assert json.loads(world.record(1)["data"][ATTEMPT_KEY])["number"] == 2
+
+
+def test_a_failure_that_needs_a_change_waits_for_it() -> None:
+    """Time alone starts nothing; another Job setting does."""
+    world = World()
+    world.settle()
+    world.end_job("Failed", reason="BackoffLimitExceeded")
+    world.now = NOW + timedelta(days=1)
+    world.settle()
+    assert world.conditions["Stalled"] == ("True", "TrainerFailed")
+    assert world.names(JOB) == ["docs-r1-a1"]
+    world.change(job={"backoffLimit": 1})
+    world.settle()
+    assert world.names(JOB) == ["docs-r1-a1", "docs-r1-a2"]
+
+
+def test_a_failure_is_known_though_its_job_is_gone() -> None:
+    """Somebody deleted it, or its time to live was over before the controller was back."""
+    world = World()
+    world.settle()
+    world.report(failure={"reason": "DatasetInvalid", "message": "line 3"})
+    world.cluster.objects.pop((JOB, "team", "docs-r1-a1"))
+    world.settle()
+    assert world.conditions["Stalled"] == ("True", "DatasetInvalid")
+    assert world.names(JOB) == []
+
+
+def test_an_object_of_somebody_else_is_never_touched() -> None:
+    """Not under the name of a run's objects, and not when they are pruned."""
+    world = World()
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "team", "name": "docs-r1-report", "labels": {"app": "other"}},
+        "data": {"a": "b"},
+    }
+    world._put(foreign)
+    kept = world.get(CONFIG_MAP, "docs-r1-report")
+    world.settle()
+    assert world.conditions["Stalled"] == ("True", "NameConflict")
+    world.change(optimizer={"seed": 10})
+    world.settle()
+    assert world.names(JOB) == ["docs-r2-a1"]
+    assert world.get(CONFIG_MAP, "docs-r1-report") == kept
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason", "said"),
+    [
+        ("exceeded quota: team", "QuotaExceeded", "Reconciling"),
+        ("admission webhook denied the request", "AdmissionDenied", "Stalled"),
+    ],
+)
+def test_a_job_that_is_refused_is_told_and_tried_again(refused: str, reason: str, said: str) -> None:
+    """It starts once the API server lets it; until then nothing changes that would wake the controller."""
+    world = World()
+    entry = "create Job team/docs-r1-a1"
+    world.cluster.refusals[entry] = ClusterError(403, "Forbidden", refused)
+    assert world.settle() is not None
+    assert world.conditions[said] == ("True", reason)
+    del world.cluster.refusals[entry]
+    world.settle()
+    assert world.names(JOB) == ["docs-r1-a1"]
+
+
+def test_a_deleted_resource_is_left_alone() -> None:
+    """Its objects are the garbage collector's."""
+    world = World()
+    deleted = world.resource
+    deleted["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    world._put(deleted)
+    assert world.settle() is None
+    assert world.cluster.writes == []
+
+
+Story = tuple[Act, ...]
+
+STORIES: dict[str, Story] = {
+    "promoted": (World.run_pod, lambda world: world.result(BETTER)),
+    "rejected": (World.run_pod, lambda world: world.result(WORSE)),
+    "superseded": (
+        World.run_pod,
+        lambda world: world.change(optimizer={"seed": 10}),
+        lambda world: world.result(BETTER),
+    ),
+    "gone back": (
+        lambda world: world.result(BETTER),
+        lambda world: world.change(optimizer={"seed": 10}),
+        lambda world: world.change(),
+    ),
+    "failed": (
+        lambda world: world.report(failure={"reason": "DatasetInvalid", "message": "line 3"}),
+        lambda world: world.end_job("Failed"),
+        lambda world: world.change(job={"backoffLimit": 1}),
+        lambda world: world.result(BETTER),
+    ),
+    "suspended": (
+        World.run_pod,
+        lambda world: world.change(suspend=True),
+        lambda world: world.change(),
+        lambda world: world.result(BETTER),
+    ),
+}
+
+
+def lived(story: Story, dies_after: int | None = None, *, at_once: bool = False) -> World:
+    """A world after a story; the controller dies after so many writes.
+
+    Args:
+        story: what happens, each after the controller has come to rest.
+        dies_after: writes after which it is killed; None: never.
+        at_once: whether the next thing happens before it is started again, if it can.
+    """
+    world = World(SPEC)
+    world.cluster.dies_after = dies_after
+    rest = list(story)
+    while True:
+        world.settle(rest if at_once else None)
+        if not rest:
+            return world
+        rest.pop(0)(world)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_killed_after_any_write_it_ends_the_same_with_the_same_jobs(story: str) -> None:
+    """Every write is replayed from what the cluster holds: same objects, and no Job twice."""
+    whole = lived(STORIES[story])
+    total = len(whole.cluster.writes)
+    assert total > 10
+    for dies_after in range(1, total + 1):
+        world = lived(STORIES[story], dies_after)
+        assert world.cluster.dies_after is None, "it was killed"
+        assert world.content() == whole.content(), f"killed after {whole.cluster.writes[dies_after - 1]}"
+        assert world.made(JOB) == whole.made(JOB)
+
+
+def test_a_trainer_that_ends_while_the_controller_is_down_is_taken_over() -> None:
+    """Killed after any write, and the result is there before it is back."""
+    story = STORIES["promoted"]
+    whole = lived(story)
+    for dies_after in range(1, len(whole.cluster.writes) + 1):
+        world = lived(story, dies_after, at_once=True)
+        assert world.conditions["Ready"] == ("True", "Promoted")
+        assert world.made(JOB) == ["docs-r1-a1"]
+        ended = {name: one for name, one in world.content().items() if "Job" not in name}
+        assert ended.keys() == {name for name in whole.content() if "Job" not in name}
