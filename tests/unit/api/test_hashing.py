@@ -120,6 +120,40 @@ GOLDEN: dict[str, dict[str, Any]] = {
             "optimizer": {"bootstrappedDemos": 0, "labeledDemos": 0},
         },
     },
+    "manual": {
+        "hash": "5f7d5402a51129b7ed7c9a0befd022e1",
+        "spec": {
+            "dataset": {"configMap": {"name": "tech-docs", "key": "samples.jsonl"}},
+            "auto": "manual",
+            "optimizer": {"numCandidates": 8, "numTrials": 20},
+        },
+    },
+    "adaptive, with what a run may cost": {
+        "hash": "0ff3011b169e6185286cbfeb27e051d2",
+        "spec": {
+            "dataset": {"configMap": {"name": "tech-docs", "key": "samples.jsonl"}},
+            "auto": "adaptive",
+            "budget": {"maxDuration": "2h", "maxModelCalls": 1000},
+            "suspend": True,
+            "job": {"journal": {"storage": "2Gi", "storageClassName": "fast"}},
+        },
+    },
+    "data of a volume": {
+        "hash": "15fda36a6072ef26dc60bacd575b69e9",
+        "spec": {
+            "dataset": {"persistentVolumeClaim": {"claimName": "samples", "path": "exports/docs.jsonl"}}
+        },
+    },
+    "a model that proposes": {
+        "hash": "66d6a6a304506111d560406df36977b7",
+        "spec": {
+            "dataset": {"configMap": {"name": "tech-docs", "key": "samples.jsonl"}},
+            "model": {
+                "name": "qwen3:8b",
+                "promptModel": {"name": "qwen3:32b", "endpoint": "http://gpu:11434"},
+            },
+        },
+    },
     "everything": {
         "hash": "89d0fa1bd9f8f08d27acd715f6abb449",
         "spec": {
@@ -165,6 +199,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "other order of types": {"types": {"entities": [{"name": "B"}, {"name": "A"}]}},
     "mode": {"auto": "medium"},
     "mode that is often the operator's": {"auto": "light"},
+    "adaptive mode": {"auto": "adaptive"},
+    "numbers of one's own": {"auto": "manual", "optimizer": {"numCandidates": 4, "numTrials": 9}},
+    "more candidates": {"auto": "manual", "optimizer": {"numCandidates": 5, "numTrials": 9}},
+    "more trials": {"auto": "manual", "optimizer": {"numCandidates": 4, "numTrials": 10}},
+    "model that proposes": {"model": {"promptModel": {"name": "qwen3:8b"}}},
     "entity instruction": {"instructions": {"entities": "Extract."}},
     "relation instruction": {"instructions": {"relations": "Extract."}},
     "bootstrapped demos": {"optimizer": {"bootstrappedDemos": 4}},
@@ -191,6 +230,10 @@ CHANGES_NOTHING: dict[str, dict[str, Any]] = {
             "options": {"keepAlive": "-1"},
         }
     },
+    "journal of a class": {"job": {"journal": {"storage": "5Gi", "storageClassName": "fast"}}},
+    "journal of a claim": {"job": {"journal": {"claimName": "answers"}}},
+    "suspend": {"suspend": True},
+    "budget": {"budget": {"maxDuration": "1h30m", "maxModelCalls": 100}},
     "job": {"job": {"resources": {"limits": {"memory": "4Gi"}}, "backoffLimit": 0, "podLabels": {"a": "b"}}},
     "empty objects": {"model": {"options": {}}, "types": {}, "instructions": {}, "job": {}, "metric": {}},
     "both tasks": {"tasks": ["entities", "relations"]},
@@ -218,6 +261,23 @@ def test_what_changes_no_result_starts_nothing(change: str) -> None:
 def test_every_field_that_changes_a_result_changes_the_hash_in_its_own_way() -> None:
     hashes = {hash_of(), *(hash_of(change) for change in CHANGES.values())}
     assert len(hashes) == len(CHANGES) + 1
+
+
+def test_where_the_proposing_model_is_served_starts_nothing() -> None:
+    """As with the model itself."""
+    there = {"name": "qwen3:8b", "endpoint": "http://gpu:11434"}
+    assert hash_of({"model": {"promptModel": there}}) == hash_of(
+        {"model": {"promptModel": {"name": "qwen3:8b"}}}
+    )
+
+
+def test_each_file_of_a_volume_has_a_hash_of_its_own() -> None:
+    """Claim and path are the reference."""
+    claims = [("a", "x.jsonl"), ("b", "x.jsonl"), ("a", "y.jsonl")]
+    specs = [
+        {"dataset": {"persistentVolumeClaim": {"claimName": name, "path": path}}} for name, path in claims
+    ]
+    assert len({run_hash(DomainTrainingSpec.model_validate(spec)) for spec in specs}) == len(claims)
 
 
 def test_inline_samples_count_by_content_and_order() -> None:
