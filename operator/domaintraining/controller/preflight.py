@@ -21,6 +21,8 @@ PULL_HOLDS: Final = 60.0
 """Seconds for which a pull that ended counts for pullPolicy Always."""
 PULL_PAUSE: Final = 60.0
 """Seconds before a pull that broke off is asked for again."""
+LACKING_PAUSE: Final = 600.0
+"""Seconds before a model that no registry has is asked for again; each end of a pull wakes its resource."""
 
 
 async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -> Preflight:
@@ -202,12 +204,10 @@ def _pull(
         )
     state = pulls.state(endpoint, name)
     if state is not None and state.error:
-        if state.not_found:
+        if pulls.age(endpoint, name) > (LACKING_PAUSE if state.not_found else PULL_PAUSE):
             pulls.forget(endpoint, name)
-            raise DomainTrainingError(Reason.MODEL_NOT_FOUND, f"pulling {name} on {endpoint}: {state.error}")
-        if pulls.age(endpoint, name) > PULL_PAUSE:
-            pulls.forget(endpoint, name)
-        raise DomainTrainingError(Reason.MODEL_PULL_FAILED, f"pulling {name} on {endpoint}: {state.error}")
+        reason = Reason.MODEL_NOT_FOUND if state.not_found else Reason.MODEL_PULL_FAILED
+        raise DomainTrainingError(reason, f"pulling {name} on {endpoint}: {state.error}")
     pulls.start(endpoint, name, wake, watcher=(resource.namespace, resource.name))
     percent = state.percent if state is not None else 0
     raise DomainTrainingError(Reason.MODEL_PULLING, f"{endpoint} pulls {name}: {percent}%")

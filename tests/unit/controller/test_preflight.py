@@ -13,6 +13,7 @@ from domaintraining.controller.memory import MemoryCluster
 from domaintraining.controller.models import ModelInfo, ScriptedModels
 from domaintraining.controller.observed import Preflight, Resource
 from domaintraining.controller.preflight import (
+    LACKING_PAUSE,
     PULL_HOLDS,
     PULL_PAUSE,
     check_data,
@@ -183,8 +184,12 @@ def test_a_pull_that_broke_off_is_tried_again_after_a_pause() -> None:
         assert len(server.pulled) == 1
         server.lines = [{"error": "pull model manifest: file does not exist"}]
         assert refusal(await server.check(wanting())) == "ModelPulling"
+        for _ in range(5):
+            assert refusal(await server.check(wanting())) == "ModelNotFound"
+        assert len(server.pulled) == 2, "each end of a pull wakes the resource: asking again at once never ends"
+        server.time += LACKING_PAUSE + 1
         assert refusal(await server.check(wanting())) == "ModelNotFound"
-        assert len(server.pulled) == 2
+        assert refusal(await server.check(wanting())) == "ModelPulling"
 
     asyncio.run(check())
 
