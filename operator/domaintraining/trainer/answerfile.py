@@ -8,6 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -22,6 +23,8 @@ MAX_HEADER: Final = 64 * 1024
 MAX_COUNT: Final = 1_000_000_000
 START: Final = re.compile(rb'\{"crc":"([0-9a-f]{8})","k":"([0-9a-f]{64})",')
 CHECKED_FROM: Final = len('{"crc":"00000000",')
+BEGINNING: Final = b'{"crc":"'
+"""Stands nowhere else in a line: within a JSON string its quotes have backslashes."""
 
 
 class Line(NamedTuple):
@@ -61,7 +64,9 @@ def read_header(file: BinaryIO) -> Header | None:
     parts, created = values.get("fingerprint"), values.get("created")
     if values.get("format") != FORMAT or not isinstance(parts, dict) or not isinstance(created, str):
         return None
-    return Header(created, hash_of(parts), model_digests(parts), len(line))
+    with suppress(RecursionError):
+        return Header(created, hash_of(parts), model_digests(parts), len(line))
+    return None
 
 
 def record_line(key: str, answer: ChatAnswer) -> bytes:
@@ -106,14 +111,18 @@ def read_record(line: bytes, key: str) -> ChatAnswer | None:
 
 
 def read_lines(file: BinaryIO, offset: int) -> Iterator[Line]:
-    """The lines of a file from where it stands, which is `offset`, on; only one is in memory at a time."""
+    """The lines of a file from where it stands, which is `offset`, on; only one is in memory at a time.
+
+    A whole line behind one that has no end of its own is a line as well.
+    """
     while line := file.readline(MAX_LINE):
-        length = len(line)
         key = key_of(line)
-        while not line.endswith(b"\n") and (line := file.readline(MAX_LINE)):
-            length += len(line)
-        yield Line(key, offset, length)
-        offset += length
+        lost = 0 if key is not None else max(0, line.rfind(BEGINNING))
+        if lost:
+            yield Line(None, offset, lost)
+            key = key_of(line[lost:])
+        yield Line(key, offset + lost, len(line) - lost)
+        offset += len(line)
 
 
 def _object(line: bytes) -> dict[str, Any]:

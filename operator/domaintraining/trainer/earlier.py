@@ -15,9 +15,10 @@ from domaintraining.trainer.reply import ChatAnswer
 
 MAX_FILES: Final = 256
 """Most files of earlier runs that are looked into, the newest."""
-MAX_LISTED: Final = 10_000
+MAX_LISTED: Final = 1_000
+"""Most files whose headers are read, those written last."""
 MAX_ENTRIES: Final = 200_000
-"""Most answers that are known, those of the newest runs; each takes 20 bytes of memory."""
+"""Most answers that are known, those of the newest runs; each takes 22 bytes of memory."""
 MAX_BYTES: Final = 2**30
 """Most bytes of files that are read to find them."""
 READ_ONLY: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -73,8 +74,9 @@ class Earlier:
     def _files(self) -> list[_File]:
         if not self._digests:
             return []
-        paths = [path for path in sorted(self._folder.glob("*/*.jsonl"))[:MAX_LISTED] if path != self._own]
-        files = [found for path in paths if (found := _looked_at(path, self._digests)) is not None]
+        paths = sorted(self._folder.glob("*/*.jsonl"), key=_written)[-MAX_LISTED:]
+        others = (path for path in paths if path != self._own)
+        files = [found for path in others if (found := _looked_at(path, self._digests)) is not None]
         return sorted(files)[-MAX_FILES:]
 
     def _read(self, key: str, number: int, offset: int, length: int) -> ChatAnswer | None:
@@ -115,14 +117,13 @@ class _Index:
 
 
 def _read_index(files: list[_File]) -> _Index:
-    """The index over files, oldest first; where there are too many answers those of the newest files."""
+    """The index over files, oldest first; where they are too much, those of the newest that fit."""
     taken, size, entries = [], 0, 0
     for file in reversed(files):
-        size += file.size
-        places = _places(file.path, MAX_ENTRIES - entries) if size <= MAX_BYTES else None
+        places = _places(file.path, MAX_ENTRIES - entries) if size + file.size <= MAX_BYTES else None
         if places is None:
-            break
-        entries += len(places[0])
+            continue
+        size, entries = size + file.size, entries + len(places[0])
         taken.append((file.path, places))
     prefixes, numbers, offsets, lengths = array("Q"), array("H"), array("Q"), array("I")
     for number, (_, places) in enumerate(reversed(taken)):
@@ -154,6 +155,12 @@ def _looked_at(path: Path, digests: frozenset[str]) -> _File | None:
         if header is not None and header.digests & digests and path.name == f"run-{header.hash}.jsonl":
             return _File(header.created, path.name, path, os.fstat(file.fileno()).st_size)
     return None
+
+
+def _written(path: Path) -> float:
+    with suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import domaintraining
 from domaintraining.api.run import Run
-from domaintraining.api.spec import ModelOptions
 from domaintraining.api.status import ModelStatus
 
 HASH_LENGTH: Final = 32
@@ -73,9 +72,7 @@ class Fingerprint:
             data_digest: digest of its samples as they were read.
         """
         written = run.model_dump(mode="json", by_alias=True)
-        options = ModelOptions.model_validate(run.options).model_dump(
-            mode="json", by_alias=True, exclude={"keep_alive"}
-        )
+        options = run.options.model_dump(mode="json", by_alias=True, exclude={"keep_alive"})
         return cls(
             data=data_digest,
             split=written["data"]["split"],

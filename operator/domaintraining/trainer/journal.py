@@ -56,6 +56,14 @@ class Journal(Protocol):
     def answered(self) -> int:
         """Answers in the run's own file when it was opened."""
 
+    @property
+    def dropped(self) -> int:
+        """Lines in it that were spoilt; their calls are made again."""
+
+    @property
+    def shared(self) -> int:
+        """Answers taken over from earlier runs since."""
+
     def find(self, key: str) -> ChatAnswer | None:
         """The answer to a call; None: it has to be asked.
 
@@ -107,7 +115,7 @@ def open_journal(
 class MemoryJournal:
     """Answers in memory only."""
 
-    answered = 0
+    answered = dropped = shared = 0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -151,15 +159,23 @@ class _Opening:
 
     def _locked(self, path: Path) -> int:
         """The run's file, opened and locked."""
-        began = self.volume.clock()
+        began, told = self.volume.clock(), False
         while True:
             fd = os.open(path, APPEND, 0o600)
-            if self._lock(fd) and _is_at(fd, path):
+            try:
+                held = self._lock(fd) and _is_at(fd, path)
+            except BaseException:
+                os.close(fd)
+                raise
+            if held:
                 return fd
             os.close(fd)
             if self.volume.clock() - began >= self.wait_seconds:
-                message = f"another pod has held {path.name} for {self.wait_seconds:.0f} s"
+                message = f"another trainer has held the journal {path.name} for {self.wait_seconds:.0f} s"
                 raise DomainTrainingError(Reason.JOURNAL_BUSY, message)
+            if not told:
+                self.warn(f"another trainer holds the journal {path.name}; it is waited for")
+            told = True
             self.volume.sleep(LOCK_PAUSE)
 
     def _lock(self, fd: int) -> bool:
@@ -212,7 +228,8 @@ class _Opening:
                 dropped, spoilt, end = dropped + spoilt, 0, line.offset + line.length
                 if len(index) < MAX_RECORDS:
                     index.setdefault(bytes.fromhex(line.key), place(line.offset, line.length))
-        os.ftruncate(fd, end)
+        if end < os.fstat(fd).st_size:
+            os.ftruncate(fd, end)
         if dropped:
             self.warn(f"{dropped} lines of {path.name} are spoilt; their calls are made again")
         earlier = Earlier(self.folder, path, self.fingerprint.digests)

@@ -18,7 +18,10 @@ from domaintraining.trainer.earlier import Earlier
 from domaintraining.trainer.reply import ChatAnswer
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+REFUSED: Final = frozenset({errno.EACCES, errno.EPERM})
 LENGTH_BITS: Final = 24
+SYNC: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
+"""macOS has only the other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Volume:
     """What a journal needs of the system; tests put failures in their places."""
 
     write: Callable[[int, bytes], int] = os.write
-    sync: Callable[[int], None] = os.fdatasync
+    sync: Callable[[int], None] = SYNC
     lock: Callable[[int, int], None] = fcntl.flock
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -35,7 +38,8 @@ class Volume:
 
 def unusable(what: str, error: OSError) -> DomainTrainingError:
     """What to tell of a volume that fails; the system's words, without a path."""
-    hint = "; it is full: enlarge job.journal.storage" if error.errno in FULL else ""
+    hint = "; enlarge the claim or job.journal.storage" if error.errno in FULL else ""
+    hint = "; the trainer's user has no right to it" if error.errno in REFUSED else hint
     message = f"the journal {what}: {error.strerror or error}{hint}"
     return DomainTrainingError(Reason.JOURNAL_UNUSABLE, message)
 
