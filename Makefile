@@ -20,7 +20,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 
-.PHONY: help demo test unit integration sandbox sandbox-down lint format generate controlplane
+.PHONY: help demo test unit integration bench-trainer sandbox sandbox-down lint format generate controlplane
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -35,6 +35,9 @@ unit: $(READY) ## the unit tests alone
 
 integration: controlplane ## the integration tests alone
 	$(PYTEST) tests/integration --timeout=600
+
+bench-trainer: $(READY) ## the trainer beside plain MIPROv2 (QUICK=1: few rows)
+	@$(RUN) -m tests.bench $(if $(QUICK),--quick)
 
 sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
 	@$(RUN) -m tests.sandbox up

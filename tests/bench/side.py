@@ -1,0 +1,159 @@
+"""The client of one side, in a process of its own: `python -m tests.bench.side DESCRIPTOR CASE`.
+
+On the descriptor it writes a line when it begins (imports are done, samples are read) and one JSON object
+when it has its programs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import dspy
+
+from domaintraining.api.run import Run
+from domaintraining.api.spec import Task
+from domaintraining.trainer import optimize
+from domaintraining.trainer.dataset import Samples
+from domaintraining.trainer.engine import OllamaEngine
+from domaintraining.trainer.material import Material
+from domaintraining.trainer.program import Extraction, PromptAdapter
+from domaintraining.trainer.progress import Tally
+from domaintraining.trainer.prompt import GENERAL_INSTRUCTIONS, Form
+from domaintraining.trainer.server import OllamaServer, raise_given_up
+from domaintraining.trainer.split import closed_types
+from tests.bench.cases import Side
+from tests.bench.data import bench_samples, divided
+
+PLAIN_THREADS: Final = 8
+PLAIN_PERMITS: Final = 64
+"""Plain MIPROv2 has no limit of its own; its threads are one."""
+OUTAGE_SECONDS: Final = 600.0
+
+Programs = Mapping[Task, Extraction]
+
+
+def make_run(auto: str, slots: int, url: str, model: str) -> Run:
+    """The run of a case, with the options that the CRD has as defaults."""
+    values = {
+        "name": "bench",
+        "namespace": "bench",
+        "uid": "0",
+        "domain": "tech_docs",
+        "number": 1,
+        "hash": "0",
+        "image": "bench",
+        "tasks": ["entities", "relations"],
+        "data": {"file": "samples.jsonl", "source": "bench"},
+        "model": {"name": model, "digest": "sha256:0", "endpoint": url, "source": "spec"},
+        "maxConcurrentRequests": slots,
+        "auto": auto,
+    }
+    return Run.model_validate(values)
+
+
+def make_material(run: Run, samples: int) -> Material:
+    """The samples of a case as the trainer would have read and divided them."""
+    read = bench_samples(samples)
+    parts = divided(read)
+    forms = {
+        task: Form(
+            task=task,
+            types=closed_types(parts, run.types, task),
+            chain_of_thought=run.optimizer.chain_of_thought,
+            instruction=GENERAL_INSTRUCTIONS[task],
+        )
+        for task in run.tasks
+    }
+    return Material(run, Samples(tuple(read), 0, (), "sha256:0"), parts, forms)
+
+
+def run_plain_side(run: Run, material: Material, url: str) -> Programs:
+    """MIPROv2 the usual way: one task after the other, eight threads, straight at the server."""
+    optimize.configure_dspy()
+    server = OllamaServer(url, permits=PLAIN_PERMITS, outage_seconds=OUTAGE_SECONDS)
+    threads = run.model_copy(update={"max_concurrent_requests": PLAIN_THREADS})
+    found: dict[Task, Extraction] = {}
+    for task in run.tasks:
+        search = material.search(task)
+        engine = OllamaEngine(server, run.model.name, run.options, run.optimizer.seed)
+        metric = optimize.sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
+        student = Extraction(search.form, PromptAdapter(search.form))
+        found[task] = optimize._compile(search, threads, engine, student, metric)
+    return found
+
+
+def run_trainer_side(run: Run, material: Material, url: str) -> Programs:
+    """The search as a trainer's pod makes it; the one place that knows how `optimize` is called."""
+    optimize.configure_dspy()
+    server = OllamaServer(url, permits=run.max_concurrent_requests or 1, outage_seconds=OUTAGE_SECONDS)
+    engine = OllamaEngine(server, run.model.name, run.options, run.optimizer.seed)
+    tally = Tally()
+    searches = [material.search(task) for task in run.tasks]
+    for search in searches:
+        tally.plan(search.form.task, search.plan(run))
+    found = optimize.optimize(searches, run, engine, tally, raise_given_up)
+    return {task: one.program for task, one in found.items()}
+
+
+RUN_SIDE: Final[Mapping[Side, Callable[[Run, Material, str], Programs]]] = {
+    "plain": run_plain_side,
+    "trainer": run_trainer_side,
+}
+
+
+def trial_scores(program: Extraction) -> list[list[float | None]]:
+    """Each trial's number, score on all validation samples and score on a part of them."""
+    logs: Mapping[int, Mapping[str, Any]] = program.trial_logs
+    return [
+        [number, logs[number].get("full_eval_score"), logs[number].get("mb_score")] for number in sorted(logs)
+    ]
+
+
+def program_hash(program: Extraction) -> str:
+    """SHA-256 of the state that DSPy would save."""
+    state = json.dumps(program.dump_state(), sort_keys=True, default=repr)
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+def peak_bytes() -> int:
+    """Most memory of this process so far, by the kernel's VmHWM."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def main(given: Sequence[str]) -> None:
+    """Run the side that the second argument describes."""
+    case = json.loads(given[1])
+    run = make_run(case["auto"], case["slots"], case["url"], case["model"])
+    material = make_material(run, case["samples"])
+    before = _cpu_seconds()
+    with os.fdopen(int(given[0]), "w", encoding="utf-8") as words:
+        words.write("begin\n")
+        words.flush()
+        programs = RUN_SIDE[case["side"]](run, material, case["url"])
+        said = {
+            "programs": {task: program_hash(program) for task, program in programs.items()},
+            "trials": {task: trial_scores(program) for task, program in programs.items()},
+            "best": {task: program.score for task, program in programs.items()},
+            "cpuSeconds": _cpu_seconds() - before,
+            "peakBytes": peak_bytes(),
+            "dspy": dspy.__version__,
+        }
+        words.write(json.dumps(said) + "\n")
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
