@@ -12,11 +12,12 @@ How a caller gets a JSON schema into the call (`format` on the wire), both ways 
 * `lm(messages=…, response_format={"type": "json_schema", "json_schema": {"name": …, "schema": …}})`, the
   way of DSPy's own adapters up to 3.4 (JSONAdapter does so because of the two declarations below).
 
-The schema reaches the wire as it was given, in the order of its keys. `rollout_id` belongs to DSPy's cache
-and never gets here. An answer that was cut, by num_predict or by the server, has the finish_reason `length`.
-What goes wrong here ends the run: DSPy would take an exception for a score of 0.
+The schema reaches the wire as it was given, in the order of its keys. `rollout_id` is told to DSPy's cache
+alone, see `rollouts`. An answer that was cut, by num_predict or by the server, has the finish_reason
+`length`. What goes wrong here ends the run: DSPy would take an exception for a score of 0.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import dspy
@@ -25,7 +26,7 @@ from dspy.lm15 import Config, Message, Request, Response, Usage
 from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import ModelOptions
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.server import ChatAnswer, GiveUp, ModelServer, raise_given_up
+from domaintraining.trainer.server import Answering, ChatAnswer, GiveUp, raise_given_up
 from domaintraining.trainer.wire import request_body
 
 __all__ = ["GiveUp", "OllamaEngine", "proposal_lm", "task_lm"]
@@ -38,12 +39,13 @@ class OllamaEngine:
     """Completes canonical requests through a model server; used by many threads at once.
 
     Args:
-        server: where the calls go.
+        calls: where the calls go.
         model: name of the model on that server.
         options: options of task calls; a request's own temperature goes before theirs.
         seed: seed of sampling in every call.
         digest: digest of the model, which keeps answers of different models apart in DSPy's cache.
         give_up: ends the run where a request cannot be sent, or this engine fails.
+        rollout: the rollout of the call that the present thread makes.
     """
 
     supported_params: Final = frozenset({"temperature", "stop", "response_format"})
@@ -53,15 +55,16 @@ class OllamaEngine:
 
     def __init__(  # noqa: PLR0913 - what a call is made of
         self,
-        server: ModelServer,
+        calls: Answering,
         model: str,
         options: ModelOptions,
         seed: int,
         *,
         digest: str = "",
         give_up: GiveUp = raise_given_up,
+        rollout: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self._server = server
+        self._calls, self._rollout = calls, rollout
         self._model = model
         self._options = options
         self._seed = seed
@@ -77,7 +80,7 @@ class OllamaEngine:
     def complete(self, request: Request) -> Response:
         """The response to a request; returns with the model's answer or not at all."""
         try:
-            answer = self._server.chat(self.body(request))
+            answer = self._calls.chat(self.body(request), self._rollout())
             return _response(answer, self.name)
         except DomainTrainingError as error:
             self._give_up(error)

@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +16,14 @@ from pydantic import ValidationError
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Report
 from domaintraining.api.run import Run
+from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.connect import Serve
 from domaintraining.trainer.log import JsonLog, captured
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import KubeReport, Reporter, ReportSink, failure_of, in_cluster_api
 from domaintraining.trainer.server import GivenUp, ModelServer, OllamaServer, patience
-from domaintraining.trainer.session import CountedServer, Ending, Session
+from domaintraining.trainer.session import Ending, Session
 from domaintraining.trainer.settings import TrainerSettings
 from domaintraining.trainer.training import Folders, train
 
@@ -31,11 +32,9 @@ NEEDS_A_CHANGE: Final = 3
 MAY_PASS: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
 TERMINATED: Final = 128 + signal.SIGTERM
+MOST_SLOTS: Final = 64
 LAST_WORDS_SECONDS: Final = 60.0
 MAX_RUN_FILE: Final = 1_048_576
-
-Serve = Callable[[Session], ModelServer]
-"""Makes the model server of a session."""
 
 
 def main(argv: list[str]) -> int:
@@ -53,7 +52,7 @@ def main(argv: list[str]) -> int:
         JsonLog(sys.stdout, "unknown", "unknown").event("failed", error.message, reason=error.reason)
         _last_words(os.environ.get("TERMINATION_LOG"), error)
         return _code(error)
-    folders = Folders(settings.data_dir, settings.served_dir)
+    folders = Folders(settings.data_dir, settings.served_dir, settings.journal_dir)
     code, failure = attempt(run, folders, sink, ollama, settings.attempt)
     if failure is not None:
         _last_words(settings.termination_log, failure)
@@ -69,7 +68,7 @@ def attempt(
         run: the run.
         folders: what is mounted.
         sink: where the report goes.
-        serve: makes the model server.
+        serve: makes model servers.
         number: of the attempt, from 1.
 
     Returns:
@@ -91,17 +90,17 @@ def attempt(
     return (SUCCESS, None) if error is None else (_code(error), error)
 
 
-def ollama(session: Session) -> ModelServer:
-    """The run's Ollama server; its failures are told, and the last one ends the run."""
+def ollama(session: Session, model: ModelStatus) -> ModelServer:
+    """A model's Ollama server; its failures are told, and the last one ends the run."""
     run = session.run
     return OllamaServer(
-        run.model.endpoint,
-        permits=run.max_concurrent_requests,
+        model.endpoint,
+        permits=run.max_concurrent_requests or MOST_SLOTS,
         outage_seconds=run.outage_seconds,
         on_wait=session.waiting,
         on_recovered=session.recovered,
         give_up=session.ending.give_up,
-        read_seconds=patience(run.options.max_tokens, run.max_concurrent_requests),
+        read_seconds=patience(run.options.max_tokens, run.max_concurrent_requests or 1),
     )
 
 
@@ -126,7 +125,7 @@ def read_run(path: Path) -> Run:
 
 def _trained(session: Session, folders: Folders, serve: Serve) -> DomainTrainingError | None:
     try:
-        train(session, folders, CountedServer(serve(session), session.tally, session.ending))
+        train(session, folders, serve)
     except GivenUp as given_up:
         return given_up.error
     except DomainTrainingError as error:

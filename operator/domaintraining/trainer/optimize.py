@@ -7,27 +7,37 @@ hand an error to DSPy, and a watch that ends the run where DSPy would turn one i
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import dspy
-from dspy.lm15 import Request
-from dspy.utils.callback import BaseCallback
+import optuna
 from dspy.utils.exceptions import AdapterParseError
 
 from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.calls import Calls
 from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
 from domaintraining.trainer.log import about
+from domaintraining.trainer.lookahead.ahead import Ground, LookAhead
+from domaintraining.trainer.lookahead.draws import Sizes, draw
+from domaintraining.trainer.lookahead.proposals import Proposals
 from domaintraining.trainer.metrics import Matching, document_f1, entity_items, relation_items
-from domaintraining.trainer.plan import FULL_EVERY, SUMMARY_BATCH, SearchPlan, search_plan
+from domaintraining.trainer.plan import (
+    FULL_EVERY,
+    SUMMARY_BATCH,
+    ZERO_SHOT_DEMOS,
+    SearchPlan,
+    search_plan,
+)
 from domaintraining.trainer.program import Extraction, PromptAdapter
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.prompt import Form
+from domaintraining.trainer.rollouts import Rollouts
 from domaintraining.trainer.server import GiveUp
+from domaintraining.trainer.watch import Watch, ratio
 
-CACHED_ANSWERS: Final = 100_000
 SUMMARY_CHARACTERS: Final = 16_000
 """Most characters of samples in one call that describes the data: about 4,000 tokens."""
 LEAVE_SECONDS: Final = 5.0
@@ -58,16 +68,13 @@ class Found:
     """Mean F1 by document on the validation part, 0 to 1."""
 
 
-def configure_dspy() -> None:
-    """Set DSPy up for a trainer: answers cached in memory only, no history of prompts, nothing pickled."""
-    dspy.configure_cache(
-        enable_disk_cache=False,
-        enable_memory_cache=True,
-        disk_cache_dir=None,
-        memory_max_entries=CACHED_ANSWERS,
-        restrict_pickle=True,
-    )
+def configure_dspy() -> Rollouts:
+    """Set DSPy up for a trainer: no cache of its own, no history of prompts, nothing pickled."""
+    rollouts = Rollouts()
+    dspy.cache = rollouts
     dspy.configure(disable_history=True, provide_traceback=False, max_errors=1, trace=None)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return rollouts
 
 
 def sample_metric(form: Form, matching: Matching, threshold: float) -> Callable[..., float]:
@@ -98,26 +105,46 @@ def summary_batch(train: Sequence[dspy.Example]) -> int:
     return min(SUMMARY_BATCH, max(1, SUMMARY_CHARACTERS // longest))
 
 
-def optimize(
-    searches: Sequence[Search], run: Run, engine: OllamaEngine, tally: Tally, give_up: GiveUp
-) -> dict[Task, Found]:
+@dataclass(frozen=True)
+class Setting:
+    """How searches are made."""
+
+    run: Run
+    """The run, with the mode that runs."""
+    engine: OllamaEngine
+    """Asks the model that is trained for."""
+    proposer: OllamaEngine
+    """Asks the model that proposes instructions."""
+    threads: int
+    """Samples that MIPROv2 evaluates at once."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the trainer's searches work with."""
+
+    setting: Setting
+    calls: Calls
+    """Calls of the engine; here the look-ahead says what will be asked."""
+    tally: Tally
+    """Where the counts go; it knows the plans of the searches."""
+    give_up: GiveUp
+    """Ends the run."""
+
+
+def optimize(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
     """Search for the prompts of all tasks at once, each in a thread of its own.
 
     Args:
         searches: one for each task.
-        run: the run.
-        engine: sends the calls.
-        tally: where the counts go; it knows the plans of the searches.
-        give_up: ends the run.
+        means: what they work with.
 
     Raises:
         GivenUp: whatever `give_up` raises: where MIPROv2 could not go on (ModelOutputInvalid where the
             model's proposals can't be read, else TrainerFailed), or a call.
     """
     pool = ThreadPoolExecutor(max_workers=len(searches), thread_name_prefix="search")
-    futures = {
-        search.form.task: pool.submit(_search, search, run, engine, tally, give_up) for search in searches
-    }
+    futures = {search.form.task: pool.submit(_search, search, means) for search in searches}
     try:
         wait(futures.values(), return_when=FIRST_EXCEPTION)
         ended = sorted(futures, key=lambda task: not futures[task].done())
@@ -127,35 +154,69 @@ def optimize(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _search(search: Search, run: Run, engine: OllamaEngine, tally: Tally, give_up: GiveUp) -> Found:
-    watch = Watch(search.form.task, tally, give_up)
-    adapter = PromptAdapter(search.form, on_error=watch.error)
+def _search(search: Search, means: Means) -> Found:
+    task, run = search.form.task, means.setting.run
     metric = sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
-    with about(search.form.task), dspy.context(callbacks=[watch]):
+    ahead = _look_ahead(search, means, metric)
+    watch = Watch(task, means.tally, means.give_up, ahead.evaluation)
+    student = Extraction(search.form, PromptAdapter(search.form, on_error=watch.error))
+    with about(task), dspy.context(callbacks=[watch]):
+        ahead.start(summary_batch(search.train))
         try:
-            best = _compile(search, run, engine, Extraction(search.form, adapter), watch.guarded(metric))
+            best = compile_search(search, student, watch.guarded(metric), means.setting)
         except AdapterParseError:
-            message = f"{search.form.task}: the model's proposal of an instruction can't be read"
-            give_up(DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message))
+            message = f"{task}: the model's proposal of an instruction can't be read"
+            means.give_up(DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message))
         except Exception as error:  # noqa: BLE001 - the other search must end as well
             watch.error(error)
-    tally.search_done(search.form.task)
-    return Found(best, _ratio(best.score))
+        finally:
+            ahead.stop()
+    means.tally.search_done(task)
+    return Found(best, ratio(best.score))
 
 
-def _compile(
-    search: Search, run: Run, engine: OllamaEngine, student: Extraction, metric: Callable[..., float]
+def _look_ahead(search: Search, means: Means, metric: Callable[..., float]) -> LookAhead:
+    setting = means.setting
+    options = setting.run.optimizer
+    sizes = Sizes(
+        train=len(search.train),
+        valset=len(search.validation),
+        seed=options.seed,
+        max_bootstrapped=options.bootstrapped_demos,
+        max_labeled=options.bootstrapped_demos + options.labeled_demos,
+        sampled=setting.run.auto != "manual",
+        bootstrapped_unseen=ZERO_SHOT_DEMOS,
+    )
+    program = Extraction(search.form)
+    draws = draw(sizes, search.plan(setting.run))
+    ground = Ground(program, search.train, search.validation, draws, sizes.max_labeled, metric)
+    proposals = Proposals(program, proposal_lm(setting.proposer), aware=not sizes.zero_shot)
+    return LookAhead(ground, setting.engine, means.calls, proposals)
+
+
+def compile_search(
+    search: Search, student: Extraction, metric: Callable[..., float], setting: Setting
 ) -> Extraction:
-    options = run.optimizer
+    """MIPROv2 itself, unmodified: the best program for one task.
+
+    Args:
+        search: what it starts from.
+        student: the program to improve.
+        metric: see `sample_metric`.
+        setting: how searches are made.
+    """
+    run, options = setting.run, setting.run.optimizer
+    manual, plan = run.auto == "manual", search.plan(setting.run)
     demos = options.bootstrapped_demos > 0
     optimizer = dspy.MIPROv2(
         metric=metric,
-        prompt_model=proposal_lm(engine),
-        task_model=task_lm(engine),
+        prompt_model=proposal_lm(setting.proposer),
+        task_model=task_lm(setting.engine),
         max_bootstrapped_demos=options.bootstrapped_demos,
         max_labeled_demos=options.bootstrapped_demos + options.labeled_demos,
-        auto=run.auto,
-        num_threads=run.max_concurrent_requests,
+        auto=None if manual else run.auto,
+        num_candidates=options.num_candidates,
+        num_threads=setting.threads,
         max_errors=1,
         seed=options.seed,
         init_temperature=1.0,
@@ -165,6 +226,8 @@ def _compile(
         student,
         trainset=list(search.train),
         valset=list(search.validation),
+        num_trials=options.num_trials,
+        minibatch=not manual or plan.minibatch < plan.validation,
         minibatch_size=min(options.minibatch_size, len(search.validation)),
         minibatch_full_eval_steps=FULL_EVERY,
         view_data_batch_size=summary_batch(search.train),
@@ -174,80 +237,3 @@ def _compile(
         provide_traceback=False,
     )
     return program
-
-
-def _failure(task: Task, error: BaseException) -> DomainTrainingError:
-    """An error of ours or of DSPy's; its words may hold sample text and are left out."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f" in {where.tb_frame.f_code.co_name}, line {where.tb_lineno}" if where else ""
-    message = f"{task}: {type(error).__name__}{place}"
-    return DomainTrainingError(Reason.TRAINER_FAILED, message)
-
-
-def _ratio(percent: float) -> float:
-    return min(1.0, max(0.0, float(percent) / 100))
-
-
-class Watch(BaseCallback):  # type: ignore[misc]
-    """Counts the calls and trials of one search, and ends the run where DSPy would make a score of an error.
-
-    Args:
-        task: the task searched for.
-        tally: where the counts go; it knows the search's plan.
-        give_up: ends the run.
-    """
-
-    def __init__(self, task: Task, tally: Tally, give_up: GiveUp) -> None:
-        super().__init__()
-        self._task = task
-        self._tally, self._give_up = tally, give_up
-        self._whole: dict[str, bool] = {}
-        self._ended = 0
-        self._best: float | None = None
-
-    def error(self, error: BaseException) -> NoReturn:
-        """End the run with an error of this program."""
-        self._give_up(_failure(self._task, error))
-
-    def guarded(self, metric: Callable[..., float]) -> Callable[..., float]:
-        """A metric whose errors end the run."""
-
-        def safe_metric(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> float:
-            try:
-                return metric(example, prediction, trace)
-            except Exception as error:  # noqa: BLE001 - DSPy would score 0
-                return self.error(error)
-
-        return safe_metric
-
-    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:  # noqa: ARG002
-        """Count a call; those with a Request are our adapter's, the others propose instructions."""
-        if self._whole:
-            self._tally.search_call(self._task, "evaluation")
-        elif isinstance(inputs.get("prompt"), Request):
-            self._tally.search_call(self._task, "bootstrap")
-        else:
-            self._tally.search_call(self._task, "proposal")
-
-    def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:  # noqa: ARG002
-        """Remember whether an evaluation is of all validation samples."""
-        metadata = inputs.get("callback_metadata") or {}
-        self._whole[call_id] = metadata.get("metric_key") == "eval_full"
-
-    def on_evaluate_end(
-        self, call_id: str, outputs: Any | None, exception: BaseException | None = None
-    ) -> None:
-        """Count an evaluation, unless it has no true score."""
-        whole = self._whole.pop(call_id)
-        if isinstance(exception, Exception):
-            self.error(exception)
-        if outputs is None:  # the run is being ended
-            return
-        if any(not prediction.keys() for _, prediction, _ in outputs.results):
-            self.error(RuntimeError("a sample without an answer"))
-        if whole:
-            self._best = max(self._best or 0.0, _ratio(outputs.score))
-        self._ended += 1
-        self._tally.trial(self._task, self._ended, self._best)

@@ -6,7 +6,6 @@ exactly the messages of `prompt`, so that what is searched is what is published.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from inspect import cleandoc
 from typing import Any, Final
 
@@ -28,7 +27,6 @@ from domaintraining.trainer.prompt import (
     instruction_text,
     template_messages,
 )
-from domaintraining.trainer.singleflight import SingleFlight
 
 INPUTS: Final[dict[Task, tuple[str, ...]]] = {"entities": ("text",), "relations": ("text", "entities")}
 """Input fields of a task's program."""
@@ -55,10 +53,9 @@ class PromptAdapter(dspy.Adapter):  # type: ignore[misc]
         super().__init__()
         self.form = form
         self.on_error = on_error
-        self._flights = SingleFlight()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "PromptAdapter":
-        """The adapter itself: copies of a program share it, and with it the gates of equal calls."""
+        """The adapter itself: copies of a program share it."""
         return self
 
     @contextmanager
@@ -83,10 +80,13 @@ class PromptAdapter(dspy.Adapter):  # type: ignore[misc]
         """Ask a model about one text; gives one answer."""
         messages = self.format(signature, demos, inputs)
         options = {**lm.kwargs, **lm_kwargs}
-        request = _request(lm.model, messages, form_schema(self.form), options.get("temperature"))
-        with self._flights.alone(_digest(messages)):
-            response = lm(request, rollout_id=options.get("rollout_id"))
-        return [self._answer(response.text or "", response.finish_reason)]
+        request = self.request(lm.model, messages, options.get("temperature"))
+        response = lm(request, rollout_id=options.get("rollout_id"))
+        return [self.read(response.text or "", response.finish_reason)]
+
+    def request(self, model: str, messages: Sequence[Message], temperature: float | None) -> Request:
+        """The call with these messages."""
+        return _request(model, messages, form_schema(self.form), temperature)
 
     def format(
         self, signature: type[dspy.Signature], demos: Sequence[Any], inputs: Mapping[str, Any]
@@ -101,14 +101,15 @@ class PromptAdapter(dspy.Adapter):  # type: ignore[misc]
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:  # noqa: ARG002
         """The fields of a whole answer; never raises."""
-        return self._answer(completion, "stop")
+        return self.read(completion, "stop")
 
     def wording(self, signature: type[dspy.Signature]) -> str:
         """The instruction of a signature; the baseline's to the letter, where DSPy changes its indents."""
         instruction: str = signature.instructions
         return self.form.instruction if instruction == cleandoc(self.form.instruction) else instruction
 
-    def _answer(self, content: str, done_reason: str) -> dict[str, Any]:
+    def read(self, content: str, done_reason: str) -> dict[str, Any]:
+        """The output fields of an answer; never raises."""
         form = self.form
         answer = read_answer(
             content, done_reason, form.task, form.types, chain_of_thought=form.chain_of_thought
@@ -197,7 +198,3 @@ def _request(
         messages=tuple(getattr(Turn, message["role"])(message["content"]) for message in talk),
         config=Config(temperature=temperature, response_format=answer),
     )
-
-
-def _digest(messages: Sequence[Message]) -> str:
-    return sha256(repr(messages).encode()).hexdigest()

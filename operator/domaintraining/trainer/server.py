@@ -24,13 +24,14 @@ from domaintraining.trainer.outage import Outage, pauses
 from domaintraining.trainer.reply import CUT, CallFailed, ChatAnswer, encode, no_quote, read_reply
 
 __all__ = [
-    "Calls",
+    "Answering",
     "ChatAnswer",
     "GiveUp",
     "GivenUp",
     "ModelServer",
     "OllamaServer",
     "ScriptedServer",
+    "Traffic",
     "patience",
     "raise_given_up",
 ]
@@ -65,6 +66,13 @@ class ModelServer(Protocol):
         """The answer to one body of /api/chat. Returns with an answer or not at all."""
 
 
+class Answering(Protocol):
+    """Whatever answers the calls of a run and keeps the answers apart."""
+
+    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:
+        """The answer to one body; `rollout` tells equal calls apart that want answers of their own."""
+
+
 class GivenUp(BaseException):
     """The run cannot go on. Not an Exception: DSPy catches those and scores 0."""
 
@@ -79,7 +87,7 @@ def raise_given_up(error: DomainTrainingError) -> NoReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class Traffic:
     """Counts over all threads since the server object was made."""
 
     answered: int = 0
@@ -137,7 +145,7 @@ class OllamaServer:
         self._read_seconds, self._sleep, self._clock = read_seconds, sleep, clock
         self._permits = threading.BoundedSemaphore(permits)
         self._counting, self._ending = threading.Lock(), threading.Lock()
-        self._calls = Calls()
+        self._traffic = Traffic()
         self._pool = urllib3.PoolManager(
             maxsize=permits,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
@@ -178,13 +186,13 @@ class OllamaServer:
             self._give_up(error)
 
     @property
-    def calls(self) -> Calls:
+    def traffic(self) -> Traffic:
         """The counts so far."""
         with self._counting:
-            return Calls(
-                self._calls.answered,
-                self._calls.prompt_tokens,
-                self._calls.answer_tokens,
+            return Traffic(
+                self._traffic.answered,
+                self._traffic.prompt_tokens,
+                self._traffic.answer_tokens,
                 self._outage.waited_seconds,
             )
 
@@ -235,10 +243,10 @@ class OllamaServer:
 
     def _count(self, answer: ChatAnswer) -> ChatAnswer:
         with self._counting:
-            self._calls = Calls(
-                self._calls.answered + 1,
-                self._calls.prompt_tokens + answer.prompt_tokens,
-                self._calls.answer_tokens + answer.answer_tokens,
+            self._traffic = Traffic(
+                self._traffic.answered + 1,
+                self._traffic.prompt_tokens + answer.prompt_tokens,
+                self._traffic.answer_tokens + answer.answer_tokens,
             )
         self._on_answer(answer)
         return answer
@@ -261,7 +269,7 @@ class ScriptedServer:
         self._scripted = answer
         self.bodies: list[Mapping[str, Any]] = []
 
-    def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
+    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:  # noqa: ARG002
         """The scripted answer; its model name says that it is simulated."""
         self.bodies.append(body)
         content = self._scripted(body)

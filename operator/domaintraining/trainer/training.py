@@ -19,15 +19,15 @@ from domaintraining.trainer.comparison import (
     measure_prompts,
     own_metrics,
 )
+from domaintraining.trainer.connect import Connection, Serve, connected
 from domaintraining.trainer.engine import OllamaEngine
 from domaintraining.trainer.evaluate import Evaluator
 from domaintraining.trainer.export import check_size, digests, dump, manifest, task_prompt
 from domaintraining.trainer.material import MAX_WARNINGS, Material, read_material
-from domaintraining.trainer.optimize import Found, configure_dspy, optimize
+from domaintraining.trainer.optimize import Found, Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.program import Extraction
 from domaintraining.trainer.progress import Measured as MeasuredStep
 from domaintraining.trainer.served import Served, read_served
-from domaintraining.trainer.server import ModelServer
 from domaintraining.trainer.session import Session
 
 MAX_REPORT_BYTES: Final = 1_000_000
@@ -44,10 +44,16 @@ class Folders:
 
     data: Path
     served: Path | None = None
+    journal: Path | None = None
 
 
-def train(session: Session, folders: Folders, server: ModelServer) -> None:
+def train(session: Session, folders: Folders, serve: Serve) -> None:
     """Train the prompts of a run and report each stage.
+
+    Args:
+        session: the attempt.
+        folders: what is mounted.
+        serve: makes model servers.
 
     Raises:
         DomainTrainingError: what keeps the run from a result.
@@ -56,18 +62,19 @@ def train(session: Session, folders: Folders, server: ModelServer) -> None:
     session.tally.enter("loading_data", "reading samples")
     material = read_material(session.run, folders.data)
     served = read_served(folders.served, session.run)
-    stages = _Stages(session, server, material, served)
+    stages = _Stages(session, material, served)
     stages.plan()
     stages.tell_dataset()
-    baseline = stages.measure_baseline()
-    found = stages.search()
-    stages.finish(found, baseline)
+    with connected(session, material.run, serve, folders.journal, material.samples.digest) as connection:
+        baseline = stages.measure_baseline(connection)
+        found = stages.search(connection)
+        stages.finish(connection, found, baseline)
 
 
 class _Stages:
-    def __init__(self, session: Session, server: ModelServer, material: Material, served: Served) -> None:
-        self._session, self._server = session, server
-        self._run, self._tally, self._log = session.run, session.tally, session.log
+    def __init__(self, session: Session, material: Material, served: Served) -> None:
+        self._session = session
+        self._run, self._tally, self._log = material.run, session.tally, session.log
         self._material, self._served = material, served
         self._attached: list[str] = []
         self._documents = Documents(
@@ -94,12 +101,14 @@ class _Stages:
         counts = dataset.model_dump(mode="json", include={"samples", "train", "validation", "test"})
         self._log.event("dataset_read", "all samples are valid", **counts, warnings=dataset.warnings)
 
-    def measure_baseline(self) -> Measured:
+    def measure_baseline(self, connection: Connection) -> Measured:
         """The prompts without training, published with their numbers before the first trial."""
         run = self._run
         prompts = {task: task_prompt(Extraction(form), run, 0) for task, form in self._material.forms.items()}
         self._tally.enter("loading_data", "measuring the baseline")
-        measured = measure_prompts(self._evaluator("loading_data"), _requests(prompts), self._documents)
+        measured = measure_prompts(
+            self._evaluator(connection, "loading_data"), _requests(prompts), self._documents
+        )
         metrics = baseline_metrics(measured)
         tasks = {task: {"run": 0, "demos": prompt.demos} for task, prompt in prompts.items()}
         described = manifest(run, tasks, self._data(seen=[]))
@@ -110,23 +119,31 @@ class _Stages:
         self._tell("baseline_measured", "the baseline is measured", measured, metrics)
         return measured
 
-    def search(self) -> dict[Task, Found]:
+    def search(self, connection: Connection) -> dict[Task, Found]:
         """The best programs that MIPROv2 finds."""
         run = self._run
         self._tally.enter("search")
-        configure_dspy()
+        rollouts = configure_dspy()
         give_up = self._session.ending.give_up
-        engine = OllamaEngine(
-            self._server,
-            run.model.name,
-            run.options,
-            run.optimizer.seed,
-            digest=run.model.digest,
-            give_up=give_up,
-        )
+        engines = [
+            OllamaEngine(
+                calls,
+                model.name,
+                run.options,
+                run.optimizer.seed,
+                digest=model.digest,
+                give_up=give_up,
+                rollout=rollouts.current,
+            )
+            for calls, model in (
+                (connection.task, run.model),
+                (connection.proposals, run.prompt_model or run.model),
+            )
+        ]
+        setting = Setting(run, engines[0], engines[1], connection.task.slots)
         searches = [self._material.search(task) for task in run.tasks]
         self._log.event("search_started", f"MIPROv2, auto {run.auto}", tasks=list(run.tasks))
-        found = optimize(searches, run, engine, self._tally, give_up)
+        found = optimize(searches, Means(setting, connection.task, self._tally, give_up))
         self._log.event(
             "search_done",
             "MIPROv2 is through",
@@ -134,12 +151,12 @@ class _Stages:
         )
         return found
 
-    def finish(self, found: Mapping[Task, Found], baseline: Measured) -> None:
+    def finish(self, connection: Connection, found: Mapping[Task, Found], baseline: Measured) -> None:
         """The prompts found, measured on the held-out documents and written."""
         run = self._run
         self._tally.enter("prompt_extraction")
         prompts = {task: task_prompt(one.program, run, run.number) for task, one in found.items()}
-        new, served = self._measure_result(_requests(prompts))
+        new, served = self._measure_result(connection, _requests(prompts))
         validation = {task: one.validation_f1 for task, one in found.items()}
         metrics = compared_metrics(new, baseline, served, run.optimizer.seed, validation)
         self._tell("result_measured", "the result is measured", new, metrics)
@@ -154,9 +171,11 @@ class _Stages:
         self._session.reporter.insist(INSIST_SECONDS)
         self._log.event("result_written", "the result is written")
 
-    def _measure_result(self, requests: Mapping[Task, str]) -> tuple[Measured, Measured]:
+    def _measure_result(
+        self, connection: Connection, requests: Mapping[Task, str]
+    ) -> tuple[Measured, Measured]:
         self._tally.enter("validation", "measuring on the held-out documents")
-        evaluator = self._evaluator("validation")
+        evaluator = self._evaluator(connection, "validation")
         new = measure_prompts(evaluator, requests, self._documents)
         if new.answers and new.unreadable == new.answers:
             message = f"none of {new.answers} answers on the held-out documents can be read"
@@ -169,10 +188,9 @@ class _Stages:
         check_size("the report", self._attached, MAX_REPORT_BYTES)
         self._session.reporter.attach(key, prompts)
 
-    def _evaluator(self, step: MeasuredStep) -> Evaluator:
-        run = self._run
+    def _evaluator(self, connection: Connection, step: MeasuredStep) -> Evaluator:
         counted = partial(self._tally.measured, step)
-        return Evaluator(self._server, run.max_concurrent_requests, run.metric.matching, counted)
+        return Evaluator(connection.task, connection.task.slots, self._run.metric.matching, counted)
 
     def _dataset(self) -> DatasetStatus:
         status = self._material.status()

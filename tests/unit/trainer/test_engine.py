@@ -144,7 +144,7 @@ def test_a_model_may_be_named_like_a_hosted_one(model: str) -> None:
 @pytest.mark.parametrize("reason", ["length", "cut"])
 def test_a_cut_answer_says_so(reason: str) -> None:
     class CuttingServer:
-        def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
+        def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:  # noqa: ARG002
             del body
             return ChatAnswer("", reason, 1, 1, "simulated-m")
 
@@ -155,7 +155,7 @@ def test_a_cut_answer_says_so(reason: str) -> None:
 
 def test_an_error_in_the_engine_ends_the_run_and_not_a_score() -> None:
     class BrokenServer:
-        def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
+        def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:  # noqa: ARG002
             raise ZeroDivisionError(str(body))
 
     lm = task_lm(OllamaEngine(BrokenServer(), "m", ModelOptions(), 9))

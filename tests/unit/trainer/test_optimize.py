@@ -11,13 +11,16 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.trainer import optimize as module
+from domaintraining.trainer.calls import Calls
 from domaintraining.trainer.engine import OllamaEngine
 from domaintraining.trainer.export import task_prompt
+from domaintraining.trainer.journal import MemoryJournal
 from domaintraining.trainer.metrics import Matching, document_f1
 from domaintraining.trainer.optimize import (
     Found,
+    Means,
     Search,
-    Watch,
+    Setting,
     configure_dspy,
     optimize,
     sample_metric,
@@ -26,6 +29,7 @@ from domaintraining.trainer.optimize import (
 from domaintraining.trainer.program import examples, program_prompt
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.server import GivenUp, ScriptedServer, raise_given_up
+from domaintraining.trainer.watch import Watch
 from tests.unit.trainer.scripted import answer, make_run, parsed
 from tests.unit.trainer.test_program import make_form
 
@@ -40,14 +44,20 @@ def search(task: Task, *, train: int = 8, validation: int = 8) -> Search:
 def train(
     run: Run, script: Answer = answer, tally: Tally | None = None, **parts: int
 ) -> tuple[dict[Task, Found], ScriptedServer]:
-    configure_dspy()
+    rollouts = configure_dspy()
     server = ScriptedServer(script)
-    engine = OllamaEngine(server, run.model.name, run.options, run.optimizer.seed)
+    calls = Calls(server, MemoryJournal(), 4)
+    engine = OllamaEngine(calls, run.model.name, run.options, run.optimizer.seed, rollout=rollouts.current)
     searches = [search(task, **parts) for task in run.tasks]
     tally = tally or Tally()
     for one in searches:
         tally.plan(one.form.task, one.plan(run))
-    return optimize(searches, run, engine, tally, raise_given_up), server
+    try:
+        return optimize(
+            searches, Means(Setting(run, engine, engine, 4), calls, tally, raise_given_up)
+        ), server
+    finally:
+        calls.close()
 
 
 def test_both_searches_give_the_same_prompts_every_time_and_as_alone() -> None:
@@ -178,7 +188,8 @@ def test_an_evaluation_without_a_true_score_ends_the_run(failed: Exception | Non
     """An evaluation that broke off, or one with a sample that was never answered, is not counted."""
     chosen = search("entities")
     watch = Watch("entities", Tally(), raise_given_up)
-    watch.on_evaluate_start("1", None, {"callback_metadata": {"metric_key": "eval_full"}})
+    inputs: dict[str, Any] = {"callback_metadata": {"metric_key": "eval_full"}, "program": None, "devset": []}
+    watch.on_evaluate_start("1", None, inputs)
     lost = dspy.Prediction(score=0.0, results=[(chosen.train[0], dspy.Prediction(), 0.0)])
     with pytest.raises(GivenUp):
         watch.on_evaluate_end("1", None if failed else lost, failed)

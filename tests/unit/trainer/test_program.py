@@ -1,7 +1,6 @@
 """The DSPy side of a prompt."""
 
 import inspect
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from domaintraining.trainer.engine import OllamaEngine, task_lm
 from domaintraining.trainer.optimize import configure_dspy
 from domaintraining.trainer.program import Extraction, PromptAdapter, demonstrable, examples, program_prompt
 from domaintraining.trainer.prompt import GENERAL_INSTRUCTIONS, Form
-from domaintraining.trainer.server import ModelServer, ScriptedServer
+from domaintraining.trainer.server import Answering, ScriptedServer
 from tests.unit.trainer.scripted import make_run, parsed
 
 TYPES = {"entities": ("FIRM", "PERSON"), "relations": ("WORKS_FOR",)}
@@ -26,7 +25,7 @@ def make_form(task: Task = "entities", *, thinks: bool = True, instruction: str 
     return Form(task, types, thinks, instruction or GENERAL_INSTRUCTIONS[task])
 
 
-def make_lm(server: ModelServer) -> dspy.LM:
+def make_lm(server: Answering) -> dspy.LM:
     configure_dspy()
     run = make_run()
     return task_lm(OllamaEngine(server, run.model.name, run.options, run.optimizer.seed))

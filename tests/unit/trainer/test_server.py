@@ -83,7 +83,7 @@ def test_a_call_without_an_answer_is_tried_again(failure: Reply, clock: Clock) -
         assert server.chat(BODY).content == "fine"
     assert len(loopback.received) == 2
     assert len(clock.slept) == 1
-    assert server.calls.answered == 1
+    assert server.traffic.answered == 1
 
 
 def test_a_refused_connection_is_waited_out_until_the_budget_ends_the_run(clock: Clock) -> None:
@@ -117,7 +117,7 @@ def test_a_hiccup_is_not_announced_an_outage_is_with_its_end(clock: Clock) -> No
         server.chat(BODY)
     assert notes.waits == [f"{loopback.url}/api/chat: HTTP 503: busy"]
     assert notes.recovered == 1
-    assert server.calls.waited_seconds == pytest.approx(sum(clock.slept))
+    assert server.traffic.waited_seconds == pytest.approx(sum(clock.slept))
 
 
 def test_other_calls_being_answered_does_not_let_one_call_hang_for_ever(clock: Clock) -> None:
@@ -177,7 +177,7 @@ def test_a_reply_that_the_server_breaks_off_every_time_becomes_a_cut_answer(cloc
         got = server.chat(BODY)
     assert (got.content, got.done_reason) == ('{"a":      ', "cut")
     assert len(loopback.received) == 3
-    assert server.calls.answered == 1
+    assert server.traffic.answered == 1
 
 
 def test_a_reply_broken_off_once_is_asked_for_again(clock: Clock) -> None:
@@ -213,7 +213,7 @@ def test_never_more_calls_in_flight_than_permits(clock: Clock) -> None:
             thread.join(10)
         server.close()
     assert most == 2
-    assert server.calls == seam.Calls(8, 56, 24, 0.0)
+    assert server.traffic == seam.Traffic(8, 56, 24, 0.0)
 
 
 def test_the_wait_asked_for_by_the_server_is_kept_up_to_a_minute(clock: Clock) -> None:

@@ -1,0 +1,1 @@
+"""What MIPROv2 is certain to ask: its calls go out early, and the search itself runs unmodified."""
