@@ -49,8 +49,7 @@ async def put(cluster: Cluster, body: Object) -> None:
         body["kind"], ROLE_BINDING
     )
     found = await cluster.get(kind, metadata["namespace"], metadata["name"])
-    name = metadata["labels"][LABEL_NAME]
-    if found is not None and (found["metadata"].get("labels") or {}).get(LABEL_NAME) != name:
+    if found is not None and not _is_ours(found, metadata["labels"][LABEL_NAME]):
         raise DomainTrainingError(
             Reason.NAME_CONFLICT, f"{body['kind']} {metadata['name']} exists and is not of this resource"
         )
@@ -58,6 +57,10 @@ async def put(cluster: Cluster, body: Object) -> None:
         await cluster.apply(body)
     except ClusterError as error:
         raise failure_of_creation(error.status, str(error)) from error
+
+
+def _is_ours(found: Object, name: str) -> bool:
+    return (found["metadata"].get("labels") or {}).get(LABEL_NAME) == name
 
 
 async def start(
@@ -101,6 +104,14 @@ async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:
     if found is not None and (found.get("data") or found.get("binaryData") or found.get("immutable")):
         await remove(cluster, resource, CONFIG_MAP, name)
     await put(cluster, manifests.build_report(resource, run))
+
+
+async def restore_report(cluster: Cluster, observed: Observed) -> bool:
+    """Give the report its owner and labels back; gives whether they were lost."""
+    if observed.record is None or not observed.report.astray:
+        return False
+    await put(cluster, manifests.build_report(observed.resource, observed.record.run.number))
+    return True
 
 
 async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None:
@@ -193,7 +204,7 @@ async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision,
 async def remove(cluster: Cluster, resource: Resource, kind: Kind, name: str) -> None:
     """Delete an object where it is there and of this resource."""
     found = await cluster.get(kind, resource.namespace, name)
-    if found is not None and (found["metadata"].get("labels") or {}).get(LABEL_NAME) == resource.name:
+    if found is not None and _is_ours(found, resource.name):
         await cluster.delete(kind, resource.namespace, name, uid=found["metadata"]["uid"])
 
 

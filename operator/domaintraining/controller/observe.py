@@ -1,5 +1,7 @@
 """Observing: every read of one reconcile, turned into plain values."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,17 +15,18 @@ from domaintraining.api.names import (
     LABEL_REVISION,
     LABEL_ROLE,
     LABEL_RUN,
+    prompt_name,
     run_name,
 )
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Prompts, Report
 from domaintraining.api.run import RUN_KEY, Run
-from domaintraining.api.spec import DomainTrainingSpec
+from domaintraining.api.spec import TASKS, DomainTrainingSpec, Task
 from domaintraining.api.status import DomainTrainingStatus
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, POD, Cluster
 from domaintraining.controller.diagnose import read_job
-from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_REPORT, ROLE_RUN, ROLE_SERVED
-from domaintraining.controller.objects import number_of
+from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_RUN, ROLE_SERVED, build_report
+from domaintraining.controller.objects import carries, number_of
 from domaintraining.controller.observed import (
     JobState,
     Object,
@@ -73,20 +76,17 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
     config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     found_jobs = await cluster.find(JOB, resource.namespace, mine)
     pods = await cluster.find(POD, resource.namespace, mine) if found_jobs else []
-    revisions = tuple(
-        sorted(_revisions(config_maps, ROLE_PROMPT, resource.uid), key=lambda revision: revision.number)
-    )
-    served = next(iter(_revisions(config_maps, ROLE_SERVED, resource.uid)), None)
-    record = _record(config_maps)
+    by_role = _sorted(config_maps, resource.name)
+    record = _record(by_role[ROLE_RUN])
     return Observed(
         resource=resource,
         now=now,
         record=record,
-        runs=_runs(config_maps, resource.name),
-        revisions=revisions,
-        served=served,
+        runs=tuple(by_role[ROLE_RUN]),
+        revisions=_revisions(by_role[ROLE_PROMPT], resource.uid),
+        served=next(iter(_revisions(by_role[ROLE_SERVED], resource.uid)), None),
         jobs=_jobs(found_jobs, pods, resource.uid),
-        report=_report(config_maps, record),
+        report=_report(config_maps, record, resource),
     )
 
 
@@ -94,40 +94,43 @@ def _label(body: Object, label: str) -> str:
     return str((body["metadata"].get("labels") or {}).get(label, ""))
 
 
-def _revisions(config_maps: list[Object], role: str, uid: str) -> list[Revision]:
-    found = []
+def _sorted(config_maps: list[Object], name: str) -> dict[str, dict[int, Object]]:
+    """ConfigMaps by role and number, each only under the name that it was made with; a copy is not ours."""
+    found: dict[str, dict[int, Object]] = {role: {} for role in (ROLE_RUN, ROLE_PROMPT, ROLE_SERVED)}
     for body in config_maps:
-        number = number_of(body, LABEL_REVISION)
-        if _label(body, LABEL_ROLE) == role and number is not None:
-            keep = _label(body, LABEL_KEEP) == "true"
-            found.append(read_revision(body, uid, number, _label(body, LABEL_HASH), keep=keep))
-    return found
-
-
-def _runs(config_maps: list[Object], name: str) -> tuple[int, ...]:
-    """Numbers of the runs whose ConfigMap is there."""
-    numbers = (
-        (number_of(body, LABEL_RUN), body["metadata"]["name"])
-        for body in config_maps
-        if _label(body, LABEL_ROLE) == ROLE_RUN
-    )
-    return tuple(sorted(number for number, own in numbers if number and own == run_name(name, number)))
-
-
-def _record(config_maps: list[Object]) -> RunRecord | None:
-    """The readable run with the highest number."""
-    records = []
-    for body in config_maps:
-        if _label(body, LABEL_ROLE) != ROLE_RUN:
+        role = _label(body, LABEL_ROLE)
+        number = number_of(body, LABEL_RUN if role == ROLE_RUN else LABEL_REVISION)
+        if number is None:
             continue
+        expected = {
+            ROLE_RUN: run_name(name, number),
+            ROLE_PROMPT: prompt_name(name, number),
+            ROLE_SERVED: prompt_name(name),
+        }
+        if body["metadata"]["name"] == expected.get(role):
+            found[role][number] = body
+    return {role: dict(sorted(bodies.items())) for role, bodies in found.items()}
+
+
+def _revisions(config_maps: dict[int, Object], uid: str) -> tuple[Revision, ...]:
+    return tuple(
+        read_revision(body, uid, number, _label(body, LABEL_HASH), keep=_label(body, LABEL_KEEP) == "true")
+        for number, body in config_maps.items()
+    )
+
+
+def _record(config_maps: dict[int, Object]) -> RunRecord | None:
+    """The readable run with the highest number."""
+    for number, body in reversed(config_maps.items()):
         data = body.get("data") or {}
         try:
             run = Run.model_validate_json(data.get(RUN_KEY, ""))
             attempt = Attempt.model_validate_json(data.get(ATTEMPT_KEY, ""))
         except ValidationError:
             continue
-        records.append(RunRecord(run, attempt))
-    return max(records, key=lambda record: record.run.number, default=None)
+        if run.number == number:
+            return RunRecord(run, attempt)
+    return None
 
 
 def _jobs(found: list[Object], pods: list[Object], uid: str) -> tuple[JobState, ...]:
@@ -137,14 +140,17 @@ def _jobs(found: list[Object], pods: list[Object], uid: str) -> tuple[JobState, 
     return tuple(read_job(job, by_job.get(job["metadata"]["name"], []), uid) for job in found)
 
 
-def _report(config_maps: list[Object], record: RunRecord | None) -> ReportState:
-    """The report of the current attempt; what an earlier one left is not looked at."""
+def _report(config_maps: list[Object], record: RunRecord | None, resource: Resource) -> ReportState:
+    """The report of the current attempt, by its name; what an earlier one left is not looked at."""
     if record is None:
         return ReportState()
-    number = str(record.run.number)
+    made = build_report(resource, record.run.number)
     for body in config_maps:
-        if _label(body, LABEL_ROLE) == ROLE_REPORT and _label(body, LABEL_RUN) == number:
-            return read_report(body.get("data") or {}, record)
+        if body["metadata"]["name"] == made["metadata"]["name"]:
+            owners = body["metadata"].get("ownerReferences") or []
+            owned = any(one.get("uid") == resource.uid for one in owners)
+            astray = not owned or not carries(body, made["metadata"]["labels"])
+            return replace(read_report(body.get("data") or {}, record), astray=astray)
     return ReportState()
 
 
@@ -160,12 +166,23 @@ def read_report(data: dict[str, str], record: RunRecord) -> ReportState:
         return ReportState(error=_where(error))
     if (report.run, report.attempt) != (record.run.number, record.attempt.number):
         return ReportState()
-    if result is not None and baseline is None:
-        return ReportState(report, error="a result without a baseline")
-    missing = [task for task in record.run.tasks if result is not None and result.prompt(task) is None]
-    if missing:
-        return ReportState(report, baseline, error=f"the result has no prompt for {', '.join(missing)}")
-    return ReportState(report, baseline, result)
+    fault = _incomplete(record.run.tasks, baseline, result)
+    return ReportState(report, baseline, None if fault else result, error=fault)
+
+
+def _incomplete(tasks: Sequence[Task], baseline: Prompts | None, result: Prompts | None) -> str:
+    """What is wrong with the tasks of a result: a task that fails keeps the baseline's prompt."""
+    if result is None:
+        return ""
+    if baseline is None:
+        return "a result without a baseline"
+    for what, prompts in (("result", result), ("baseline", baseline)):
+        found = [task for task in TASKS if prompts.prompt(task) is not None]
+        if missing := [task for task in tasks if task not in found]:
+            return f"the {what} has no prompt for {', '.join(missing)}"
+        if further := [task for task in found if task not in tasks]:
+            return f"the {what} has a prompt for {', '.join(further)}, which is no task of the run"
+    return ""
 
 
 def _where(error: Exception) -> str:

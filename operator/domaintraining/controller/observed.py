@@ -87,6 +87,8 @@ class ReportState:
     result: Prompts | None = None
     error: str = ""
     """Why it can't be believed; empty: it can."""
+    astray: bool = False
+    """Whether it lost its owner or its labels; its trainer may patch all of it."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Reconciler:
             return True
         for job in plan.stop:
             await cluster.delete(JOB, resource.namespace, job.name, uid=job.uid)
-        if await apply.publish_baseline(cluster, observed):
+        if await apply.restore_report(cluster, observed) or await apply.publish_baseline(cluster, observed):
             return True
         if plan.serve is not None:
             await apply.serve(cluster, resource, plan.serve)

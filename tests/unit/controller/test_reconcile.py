@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domaintraining.api.names import ANNOTATION_RETRAIN
+from domaintraining.api.names import ANNOTATION_RETRAIN, LABEL_NAME, LABEL_ROLE
 from domaintraining.controller.attempt import ATTEMPT_KEY
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
@@ -220,6 +220,23 @@ def test_a_deleted_resource_is_left_alone() -> None:
     world._put(deleted)
     assert world.settle() is None
     assert world.cluster.writes == []
+
+
+def test_a_report_gets_its_owner_and_labels_back() -> None:
+    """Its trainer may patch all of it; without them it would be left when the resource is deleted."""
+    world = World()
+    world.settle()
+    made = world.get(CONFIG_MAP, "docs-r1-report")["metadata"]
+    report = world.get(CONFIG_MAP, "docs-r1-report")
+    report["metadata"] |= {"ownerReferences": [], "labels": {LABEL_NAME: "docs", LABEL_ROLE: "prompt"}}
+    world._put(report)
+    world.result(BETTER)
+    world.settle()
+    restored = world.get(CONFIG_MAP, "docs-r1-report")["metadata"]
+    assert {key: restored[key] for key in ("labels", "ownerReferences")} == {
+        key: made[key] for key in ("labels", "ownerReferences")
+    }
+    assert world.conditions["Ready"] == ("True", "Promoted")
 
 
 Story = tuple[Act, ...]
