@@ -67,7 +67,7 @@ class FileJournal:
         self._fd, self._index, self._end, self._earlier = fd, index, end, earlier
         self._volume = volume
         self._lock, self._syncing = threading.Lock(), threading.Lock()
-        self._synced = end
+        self._synced = 0
         self._broken: OSError | None = None
         self.answered = len(index)
         """Answers in the file when it was opened."""
@@ -140,26 +140,26 @@ class FileJournal:
         except ValueError as error:
             message = f"an answer of the model is too long for the journal: {error}"
             raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message) from error
-        self._append(line)
-        self._index[bytes.fromhex(key)] = place(self._end, len(line))
-        self._end += len(line)
+        self._end = self._append(line)
+        self._index[bytes.fromhex(key)] = place(self._end - len(line), len(line))
         return answer
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes) -> int:
+        """Write a line; where it ends, also behind what somebody else wrote where there are no locks."""
         fd, rest = self._usable(), line
         try:
             while rest:
                 rest = rest[self._volume.write(fd, rest) :]
         except OSError as error:
-            self._cut(fd)
+            self._cut(fd, len(line) - len(rest))
             raise unusable("can't be written", error) from error
+        return os.lseek(fd, 0, os.SEEK_CUR)
 
-    def _cut(self, fd: int) -> None:
-        """Take back a line that was half written."""
-        try:
-            os.ftruncate(fd, self._end)
-        except OSError as error:
-            self._broken = error
+    def _cut(self, fd: int, written: int) -> None:
+        """Take back a line that was half written; one that can't be is found out when it is read."""
+        with suppress(OSError):
+            if os.fstat(fd).st_size == self._end + written:
+                os.ftruncate(fd, self._end)
 
     def _sync(self, end: int) -> None:
         """Return when the file is on the disk up to `end`; who comes meanwhile shares the next sync."""

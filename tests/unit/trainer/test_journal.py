@@ -442,6 +442,21 @@ def test_a_volume_without_locks_is_used_with_a_warning(tmp_path: Path, number: i
     assert "no locks" in warnings[0]
 
 
+def test_two_pods_on_a_volume_without_locks_lose_nothing(tmp_path: Path) -> None:
+    def lock(_fd: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    volume = Volume(sync=lambda _: None, lock=lock)
+    with opening(tmp_path, volume=volume) as one, opening(tmp_path, volume=volume) as two:
+        for number in range(0, 20, 2):
+            for kept, key in ((one, key_of(number)), (two, key_of(number + 1))):
+                kept.keep(key, simulated_answer(key, 40 + number))
+                assert kept.find(key) == simulated_answer(key, 40 + number)
+        assert (one.dropped, two.dropped) == (0, 0)
+    with opening(tmp_path) as kept:
+        assert kept.answered == 20
+
+
 def test_whoever_waited_for_a_file_that_was_set_aside_takes_the_new_one(tmp_path: Path) -> None:
     filled(tmp_path, [])
     old = own_file(tmp_path).rename(tmp_path / "aside")
@@ -500,6 +515,27 @@ def test_a_file_that_the_system_lets_grow_no_further_is_as_one_on_a_full_volume(
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "File too large; enlarge" in error.message
     assert own_file(tmp_path).read_bytes() == whole
+
+
+def test_half_a_line_that_could_not_be_taken_back_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(fd: int, data: bytes) -> int:
+        if len(data) > 100:
+            return os.write(fd, data[:50])
+        raise OSError(errno.EIO, "Input/output error")
+
+    with opening(tmp_path) as kept:
+        kept._volume = dataclasses.replace(QUICK, write=write)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "ftruncate", lambda _fd, _size: write(0, b""))
+            refused(lambda: kept.keep(KEYS[0], simulated_answer(KEYS[0], 10)))
+        kept._volume = QUICK
+        kept.keep(KEYS[1], SECOND)
+        assert kept.find(KEYS[1]) == SECOND
+    with opening(tmp_path) as kept:
+        assert kept.find(KEYS[0]) is None
+        assert kept.find(KEYS[1]) == SECOND
 
 
 def test_after_a_failed_sync_nothing_is_taken_for_kept_any_more(tmp_path: Path) -> None:
