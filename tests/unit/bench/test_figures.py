@@ -61,7 +61,7 @@ def test_idle_is_what_no_call_was_served_in() -> None:
 )
 def test_a_row_holds_with_the_same_program_and_no_more_calls(
     changed: dict[str, object],
-    same: bool,
+    same: bool,  # noqa: FBT001
     holds: bool,  # noqa: FBT001
 ) -> None:
     """The exit code is made of this."""
