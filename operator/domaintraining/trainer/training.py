@@ -96,7 +96,8 @@ class _Stages:
     def tell_dataset(self) -> None:
         """Report the samples before the first call."""
         dataset = self._dataset()
-        self._session.reporter.update(dataset=dataset)
+        auto, why = self._run.auto, self._material.auto_reason
+        self._session.reporter.update(dataset=dataset, auto=auto, auto_reason=why)
         self._session.announce()
         counts = dataset.model_dump(mode="json", include={"samples", "train", "validation", "test"})
         self._log.event("dataset_read", "all samples are valid", **counts, warnings=dataset.warnings)
