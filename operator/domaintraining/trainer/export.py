@@ -74,16 +74,7 @@ def task_prompt(program: Extraction, run: Run, number: int) -> TaskPrompt:
 
 
 def load_program(state: str) -> Extraction:
-    """The DSPy program in a `<task>.dspy.json`.
-
-    ```python
-    import dspy
-    from domaintraining.trainer.export import load_program
-
-    dspy.configure(lm=dspy.LM("ollama_chat/qwen3:32b", temperature=0.0))
-    program = load_program(open("entities.dspy.json").read())
-    program(text="Ada Lovelace worked in London.").entities
-    ```
+    """The DSPy program in a `<task>.dspy.json`; the README shows how an application uses it, see `loading`.
 
     Its calls have the messages of `<task>.messages.json`, filled. The file is DSPy's own state with the
     form of the prompt beside it, under `metadata`; nothing in it is executed.

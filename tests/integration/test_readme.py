@@ -1,0 +1,158 @@
+"""What the README shows is true: its commands are run as they stand, in a sandbox that `make sandbox` makes."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.waiting import wait_for
+from tests.readme import block
+from tests.sandbox.cluster import REPOSITORY, Cluster
+
+CLUSTER = "On your own cluster"
+USE = "Use the prompt"
+WATCH = "kubectl get dt -w"
+RESOURCES = "/apis/training.aegisrag.io/v1alpha1/namespaces"
+PATIENCE_SECONDS = 240
+
+
+class Shell:
+    """A user's shell beside a sandbox: its variables are those that `make sandbox` says to export."""
+
+    def __init__(self, state: Path) -> None:
+        self.cluster = Cluster(state)
+        self.environment = {"PATH": os.defpath, "HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def export(self, lines: str) -> None:
+        """Takes the `export NAME=value` lines over."""
+        for name, value in re.findall(r"^ *export (\w+)=(.*)$", lines, re.MULTILINE):
+            self.environment[name] = value.replace(f"${name}", self.environment.get(name, ""))
+
+    def run(self, line: str, folder: Path = REPOSITORY) -> str:
+        """One command, which must succeed; gives what it printed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def watch(self, line: str) -> list[str]:
+        """One command that does not end: its lines up to the one that says True."""
+        lines = []
+        with subprocess.Popen(
+            ["bash", "-c", f"exec {line}"],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as running:
+            assert running.stdout
+            for row in running.stdout:
+                lines.append(row.rstrip())
+                if row.split()[1] == "True":
+                    break
+            running.terminate()
+        return lines
+
+
+def sandbox(action: str, state: Path) -> str:
+    """What `make sandbox` and `make sandbox-down` run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox", action, f"--state={state}"],
+        cwd=REPOSITORY,
+        env={name: value for name, value in os.environ.items() if name != "OLLAMA_BASE_URL"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell in which `make sandbox` was run; its last line is the cluster's address."""
+    state = tmp_path_factory.mktemp("readme") / "sandbox"
+    user = Shell(state)
+    try:
+        said = sandbox("up", state)
+        assert said.splitlines()[-1].startswith("export KUBECONFIG=")
+        user.export(said)
+        yield user
+    finally:
+        sandbox("down", state)
+    assert not state.exists()
+
+
+@pytest.fixture(scope="module")
+def watched(shell: Shell) -> list[str]:
+    """What `kubectl get dt -w` says after the other lines of the README, up to Ready."""
+    *lines, last = block(CLUSTER, "sh").splitlines()
+    assert last == WATCH
+    for line in lines:
+        shell.run(line)
+    return shell.watch(last)
+
+
+def test_the_commands_lead_to_a_prompt(watched: list[str]) -> None:
+    """Every line as it stands, word for word."""
+    header, *rows = watched
+    assert {row.split()[0] for row in rows} == {"tech-docs"}
+    shown = block(CLUSTER, "text").splitlines()
+    assert shown[0].split() == header.split()
+    assert {row.split()[2] for row in shown[1:]} <= {"Queued", "Training", "Promoted"}
+    end = re.compile(r"True +Promoted +100%( +[01]\.\d{3}→[01]\.\d{3}){2} +qwen3:32b +\d+s$")
+    assert [bool(end.search(row)) for row in (rows[-1], shown[-1])] == [True, True]
+
+
+def test_the_smallest_resource_is_taken_on(shell: Shell, watched: list[str]) -> None:
+    """The API server accepts it and the operator gets to work, in a namespace of its own."""
+    assert watched
+    shell.run("kubectl create namespace smallest")
+    origin = "samples.jsonl=crds/samples/tech-docs.jsonl"
+    shell.run(f"kubectl -n smallest create configmap tech-docs --from-file={origin}")
+    shell.run(f"kubectl -n smallest apply -f - <<'END'\n{block(CLUSTER, 'yaml')}END")
+    path = f"{RESOURCES}/smallest/domaintrainings/tech-docs"
+
+    def reason() -> str:
+        conditions = shell.cluster.api.get(path).get("status", {}).get("conditions", [])
+        return "".join(one["reason"] for one in conditions if one["type"] == "Ready")
+
+    wait_for("a Job", lambda: reason() in {"Queued", "Training"})
+
+
+def test_the_prompt_can_be_used_in_both_ways(shell: Shell, watched: list[str], tmp_path: Path) -> None:
+    """Its keys are read with kubectl; plain HTTP and DSPy give the same answer of the model server."""
+    assert watched
+    resource = shell.cluster.api.get(f"{RESOURCES}/default/domaintrainings/tech-docs")
+    shell.export(f"export OLLAMA_BASE_URL={resource['status']['model']['endpoint']}")
+    shell.export(f"export PYTHONPATH={REPOSITORY / 'operator'}")
+    shell.run(block(USE, "sh"), tmp_path)
+    answers = []
+    for number in (0, 1):
+        (tmp_path / "use.py").write_text(block(USE, "python", number), encoding="utf-8")
+        answers.append(ast.literal_eval(shell.run(f"{sys.executable} -W error use.py", tmp_path)))
+    assert answers[0] == answers[1]
+    assert {"name": "PostgreSQL", "type": "TECHNOLOGY"} in answers[0]
+
+
+def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
+    """`make demo` runs it: a trained prompt, its figures beside the baseline's, 0, nothing left behind."""
+    said = sandbox("demo", tmp_path / "demo")
+    assert re.search(r"^entities  +[01]\.\d{3}  +[01]\.\d{3} \[.*Improved", said, re.MULTILINE)
+    assert "The model is SIMULATED" in said
+    assert re.search(r"^tech-docs +True +Promoted +100% ", said, re.MULTILINE)
+    assert not (tmp_path / "demo").exists()

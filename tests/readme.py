@@ -1,0 +1,37 @@
+"""The code blocks of the README, for the tests that run them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from tests.sandbox.cluster import REPOSITORY
+
+README = REPOSITORY / "README.md"
+_FENCE = re.compile(
+    r"^## (?P<heading>[^\n]*)$|^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+class Block(NamedTuple):
+    """A code block: the heading it stands under, its language, its text."""
+
+    heading: str
+    language: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    """All code blocks in their order."""
+    heading, found = "", []
+    for part in _FENCE.finditer(README.read_text(encoding="utf-8")):
+        if part["language"]:
+            found.append(Block(heading, part["language"], part["text"]))
+        else:
+            heading = part["heading"]
+    return found
+
+
+def block(heading: str, language: str, number: int = 0) -> str:
+    """The text of one block; `number` counts those of the language under the heading, from 0."""
+    return [one.text for one in blocks() if one[:2] == (heading, language)][number]
