@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.trainings import SAMPLES
 from tests.integration.waiting import wait_for
 from tests.sandbox.build import controlplane_binary
 from tests.sandbox.cluster import REPOSITORY, Cluster
+from tests.sandbox.environment import Sandbox
 
 IMAGE = "domaintraining"
 
@@ -37,6 +40,30 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     wait_for("the CA for its pods", lambda: cluster.api.find(f"{path}/configmaps/kube-root-ca.crt"))
     yield name
     cluster.api.delete(path)
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The operator under its own ServiceAccount, beside a simulated model server."""
+    running = Sandbox(tmp_path_factory.mktemp("training"))
+    running.up(print)
+    yield running
+    running.down()
+
+
+@pytest.fixture
+def space(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
+    """A namespace of the sandbox with the samples."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:60].strip("-")
+    sandbox.cluster.kubectl("create", "namespace", name)
+    body = {"metadata": {"name": "samples"}, "data": {"samples.jsonl": SAMPLES}}
+    sandbox.cluster.api.create(f"/api/v1/namespaces/{name}/configmaps", body)
+    return name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The rights are looked at last: what they are compared with is what all other tests made happen."""
+    items.sort(key=lambda item: item.path.name == "test_rights.py")
 
 
 def start_node(cluster: Cluster) -> None:

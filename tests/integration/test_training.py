@@ -8,85 +8,16 @@ import os
 import re
 import signal
 import unicodedata
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import pytest
-
+from tests.integration.trainings import SAMPLES, apply, condition, config_map, jobs, ready, status
 from tests.integration.waiting import wait_for
-from tests.sandbox.cluster import REPOSITORY
 from tests.sandbox.environment import Sandbox
 
-SAMPLES = (REPOSITORY / "crds" / "samples" / "tech-docs.jsonl").read_text(encoding="utf-8")
-GROUP = "/apis/training.aegisrag.io/v1alpha1"
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The operator under its own ServiceAccount, beside a simulated model server."""
-    running = Sandbox(tmp_path_factory.mktemp("training"))
-    running.up(print)
-    yield running
-    running.down()
-
-
-@pytest.fixture
-def space(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
-    """A namespace with the samples."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:60].strip("-")
-    sandbox.cluster.kubectl("create", "namespace", name)
-    body = {"metadata": {"name": "samples"}, "data": {"samples.jsonl": SAMPLES}}
-    sandbox.cluster.api.create(f"/api/v1/namespaces/{name}/configmaps", body)
-    return name
-
-
-def apply(sandbox: Sandbox, space: str, **spec: Any) -> None:
-    """`kubectl apply` of a DomainTraining named docs."""
-    data = {"configMap": {"name": "samples", "key": "samples.jsonl"}}
-    body = {
-        "apiVersion": "training.aegisrag.io/v1alpha1",
-        "kind": "DomainTraining",
-        "metadata": {"name": "docs", "namespace": space},
-        "spec": {"dataset": data, "auto": "light"} | spec,
-    }
-    sandbox.cluster.kubectl("apply", "--filename=-", input=json.dumps(body))
-
-
-def status(sandbox: Sandbox, space: str) -> Json:
-    """The status now."""
-    found = sandbox.cluster.api.get(f"{GROUP}/namespaces/{space}/domaintrainings/docs")
-    return dict(found.get("status") or {})
-
-
-def condition(sandbox: Sandbox, space: str, kind: str) -> tuple[str, str, str]:
-    """Status, reason and message of a condition; empty where there is none."""
-    for one in status(sandbox, space).get("conditions", []):
-        if one["type"] == kind:
-            return one["status"], one["reason"], one["message"]
-    return "", "", ""
-
-
-def ready(sandbox: Sandbox, space: str) -> Json:
-    """The status once the prompt is served."""
-    wait_for("Ready", lambda: condition(sandbox, space, "Ready")[0] == "True", seconds=240)
-    return status(sandbox, space)
-
-
-def jobs(sandbox: Sandbox, space: str) -> list[str]:
-    """Names of the Jobs."""
-    return [
-        one["metadata"]["name"]
-        for one in sandbox.cluster.api.items(f"/apis/batch/v1/namespaces/{space}/jobs")
-    ]
-
-
-def config_map(sandbox: Sandbox, space: str, name: str) -> Json:
-    """Data of a ConfigMap."""
-    return dict(sandbox.cluster.api.get(f"/api/v1/namespaces/{space}/configmaps/{name}")["data"])
 
 
 def controller_pid(sandbox: Sandbox) -> int:

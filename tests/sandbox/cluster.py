@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.sandbox.daemons import Daemon, recorded
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.kubeconfig import Access
 
+Json = dict[str, Any]
 REPOSITORY = Path(__file__).resolve().parents[2]
 NODE = "simulated-node-1"
 MARKER = "sandbox.json"
@@ -75,6 +76,7 @@ class Cluster:
         command += [f"--image={prefix}={words}" for prefix, words in images.items()]
         command += [f"--pythonpath={folder.resolve()}" for folder in pythonpath]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         before = self._node_renewal()
         Daemon(NODE, self.state).start([*command, *options], environment, REPOSITORY)
         self._wait(f"node {NODE}", lambda: self._node_renewal() != before)
@@ -145,6 +147,16 @@ class Cluster:
         access = self._access(answer["status"]["token"], namespace)
         return kubeconfig.write(self.state / "kubeconfigs" / f"{namespace}_{service_account}", access)
 
+    def audited(self) -> Iterator[Json]:
+        """What service accounts asked the API server for so far, as audit events (level Metadata).
+
+        Beyond 64 MB the older ones are in another file and left out.
+        """
+        with (self.state / "audit.log").open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):  # the last one may be half written
+                    yield json.loads(line)
+
     @cached_property
     def _record(self) -> dict[str, Any]:
         try:
@@ -183,6 +195,7 @@ class Cluster:
         tokens = self.state / "tokens.csv"
         tokens.touch(mode=0o600)
         tokens.write_text(components.tokens_csv(admin, {NODE: node}), encoding="utf-8")
+        (self.state / "audit-policy.json").write_text(json.dumps(components.AUDIT_POLICY), encoding="utf-8")
         kubeconfig.write(self.admin_kubeconfig, self._access(admin))
         kubeconfig.write(self._node_kubeconfig, self._access(node))
 

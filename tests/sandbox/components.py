@@ -58,6 +58,14 @@ RIGHTS = {
     },
     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
 }
+# Who asked for what, for tests of rights: a line for each answered request of a service account.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "omitManagedFields": True,
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,10 @@ def _api_server_flags(state: Path, ports: Ports) -> Sequence[str]:
         f"--service-account-signing-key-file={pki / 'sa.key'}",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--profiling=false",
+        f"--audit-policy-file={state / 'audit-policy.json'}",
+        f"--audit-log-path={state / 'audit.log'}",
+        "--audit-log-maxsize=64",  # MB
+        "--audit-log-maxbackup=1",
     )
 
 

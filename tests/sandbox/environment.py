@@ -28,6 +28,8 @@ IMAGE = "domaintraining:sandbox"
 MODEL_SERVER = "simulated-ollama"
 MODEL = "qwen3:32b"
 SLOTS = 4
+# Not there at first, to try pulls with: one takes a second, the other can be watched for half a minute.
+PULLABLE = ("qwen3:8b,size=5200000000", "qwen3:235b,size=142000000000")
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"
 READY_SECONDS = 60.0
@@ -56,7 +58,7 @@ class Sandbox:
         self.cluster.start(binary)
         try:
             say("starting the simulated node")
-            images = {"domaintraining": f"{sys.executable} -B -m domaintraining"}
+            images = {"domaintraining": f"{sys.executable} -m domaintraining"}
             self.cluster.start_node(images, pythonpath=[REPOSITORY / "operator"])
             self._install(self._model_server(say), say)
         except BaseException:
@@ -94,7 +96,8 @@ class Sandbox:
         command = [sys.executable, "-u", "-m", "tests.sandbox.simulated_ollama", f"--slots={SLOTS}"]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        server.start([*command, f"--model={MODEL}"], environment, REPOSITORY)
+        models = [f"--model={MODEL}", *(f"--pullable={model}" for model in PULLABLE)]
+        server.start([*command, *models], environment, REPOSITORY)
         self.wait_for("the simulated model server", lambda: _listens(server))
         return _first_line(server)
 

@@ -73,6 +73,7 @@ def base_environment(
         "HOSTNAME": pod["metadata"]["name"],
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the modules are the checkout's
         "SIMULATED_NODE_STATE": str(place.state),
     }
     if place.pythonpath:

@@ -186,7 +186,7 @@ def test_a_pull_that_broke_off_is_tried_again_after_a_pause() -> None:
         assert refusal(await server.check(wanting())) == "ModelPulling"
         for _ in range(5):
             assert refusal(await server.check(wanting())) == "ModelNotFound"
-        assert len(server.pulled) == 2, "each end of a pull wakes the resource: asking again at once never ends"
+        assert len(server.pulled) == 2, "each end of a pull wakes: asking at once never ends"
         server.time += LACKING_PAUSE + 1
         assert refusal(await server.check(wanting())) == "ModelNotFound"
         assert refusal(await server.check(wanting())) == "ModelPulling"

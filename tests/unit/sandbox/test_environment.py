@@ -154,6 +154,7 @@ def test_a_process_gets_its_pods_environment_and_none_of_the_nodes(monkeypatch: 
         "LANG": "C.UTF-8",
         "PYTHONPATH": "/modules",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "SIMULATED_NODE_STATE": "/state",
         "KUBECONFIG": "/state/pods/p/containers/c/kubeconfig",
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",

@@ -1,0 +1,59 @@
+"""Short words for what the tests do with DomainTrainings named docs, each in a namespace of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.integration.waiting import wait_for
+from tests.sandbox.cluster import REPOSITORY
+from tests.sandbox.environment import Sandbox
+
+SAMPLES = (REPOSITORY / "crds" / "samples" / "tech-docs.jsonl").read_text(encoding="utf-8")
+GROUP = "/apis/training.aegisrag.io/v1alpha1"
+Json = dict[str, Any]
+
+
+def apply(sandbox: Sandbox, space: str, **spec: Any) -> None:
+    """`kubectl apply` of a DomainTraining named docs."""
+    data = {"configMap": {"name": "samples", "key": "samples.jsonl"}}
+    body = {
+        "apiVersion": "training.aegisrag.io/v1alpha1",
+        "kind": "DomainTraining",
+        "metadata": {"name": "docs", "namespace": space},
+        "spec": {"dataset": data, "auto": "light"} | spec,
+    }
+    sandbox.cluster.kubectl("apply", "--filename=-", input=json.dumps(body))
+
+
+def status(sandbox: Sandbox, space: str) -> Json:
+    """The status now."""
+    found = sandbox.cluster.api.get(f"{GROUP}/namespaces/{space}/domaintrainings/docs")
+    return dict(found.get("status") or {})
+
+
+def condition(sandbox: Sandbox, space: str, kind: str) -> tuple[str, str, str]:
+    """Status, reason and message of a condition; empty where there is none."""
+    for one in status(sandbox, space).get("conditions", []):
+        if one["type"] == kind:
+            return one["status"], one["reason"], one["message"]
+    return "", "", ""
+
+
+def ready(sandbox: Sandbox, space: str) -> Json:
+    """The status once the prompt is served."""
+    wait_for("Ready", lambda: condition(sandbox, space, "Ready")[0] == "True", seconds=240)
+    return status(sandbox, space)
+
+
+def jobs(sandbox: Sandbox, space: str) -> list[str]:
+    """Names of the Jobs."""
+    return [
+        one["metadata"]["name"]
+        for one in sandbox.cluster.api.items(f"/apis/batch/v1/namespaces/{space}/jobs")
+    ]
+
+
+def config_map(sandbox: Sandbox, space: str, name: str) -> Json:
+    """Data of a ConfigMap."""
+    return dict(sandbox.cluster.api.get(f"/api/v1/namespaces/{space}/configmaps/{name}")["data"])
