@@ -1,4 +1,4 @@
-"""What the README shows is true: its commands are run as they stand, in a sandbox that `make sandbox` makes."""
+"""What the README shows is true: its commands are run as they stand, in what `make sandbox` starts."""
 
 from __future__ import annotations
 
