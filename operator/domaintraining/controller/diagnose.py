@@ -32,7 +32,6 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
     failed, complete = conditions.get("Failed"), "Complete" in conditions
     words = f"{failed.get('reason', '')}: {failed.get('message', '')}"[:500] if failed else ""
     over = failed is not None or complete
-    trouble = next((found for pod in pods if (found := diagnose_pod(pod, over=over))), None)
     return JobState(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -43,8 +42,18 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
         failed=words,
         complete=complete,
         started=any((pod.get("status") or {}).get("phase") == "Running" for pod in pods),
-        trouble=trouble,
+        trouble=_trouble(pods, over=over),
     )
+
+
+def _trouble(pods: Sequence[Object], *, over: bool) -> DomainTrainingError | None:
+    """What the newest pods say; one that was lost is no trouble once another took its place."""
+    newest = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+    for place, pod in enumerate(newest):
+        found = diagnose_pod(pod, over=over)
+        if found is not None and (over or place == 0 or found.reason is not Reason.POD_LOST):
+            return found
+    return None
 
 
 def diagnose_pod(pod: Object, *, over: bool) -> DomainTrainingError | None:

@@ -26,6 +26,8 @@ from domaintraining.api.status import wire
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.observed import Object, Resource, Revision
 
+LONGEST_NOTE: Final = 1024
+"""Bytes of an event's note that the API server takes."""
 ROLE_RUN: Final = "run"
 ROLE_DATA: Final = "data"
 ROLE_REPORT: Final = "report"
@@ -174,7 +176,7 @@ def build_event(  # noqa: PLR0913 - the parts of an event
         "type": kind,
         "reason": reason,
         "action": "Reconcile",
-        "note": note[:1024],
+        "note": note.encode()[:LONGEST_NOTE].decode(errors="ignore"),
         "eventTime": now,
         "reportingController": MANAGER,
         "reportingInstance": MANAGER,

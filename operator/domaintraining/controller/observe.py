@@ -73,9 +73,10 @@ def read_status(values: dict[str, Any]) -> DomainTrainingStatus:
 async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observed:
     """Everything in the cluster that belongs to a resource: three calls, four where there is a Job."""
     mine = {LABEL_NAME: resource.name}
-    config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
+    # Jobs before reports: a Job that has ended has reported, and its report is seen with it
     found_jobs = await cluster.find(JOB, resource.namespace, mine)
     pods = await cluster.find(POD, resource.namespace, mine) if found_jobs else []
+    config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     by_role = _sorted(config_maps, resource.name)
     record = _record(by_role[ROLE_RUN])
     return Observed(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,8 +17,11 @@ from domaintraining.api.names import (
     LABEL_RUN,
 )
 from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, REPORT_KEY, RESULT_KEY
+from domaintraining.controller.cluster import JOB, JsonObject
+from domaintraining.controller.jobs import build_job
 from domaintraining.controller.manifests import build_report, build_revision, build_run
 from domaintraining.controller.memory import MemoryCluster
+from domaintraining.controller.objects import Kind
 from domaintraining.controller.observe import observe, read_report, read_status
 from domaintraining.controller.observed import Observed, ReportState, RunRecord
 from tests.unit.api.prompts import files, prompts, relation_prompt, task_prompt
@@ -131,6 +135,34 @@ def test_a_result_needs_a_baseline_with_its_tasks() -> None:
     assert "relations" in reported(seen=record(), baseline=BASELINE, result=both).error
     assert "relations" in reported(seen=record(), baseline=both, result=prompts()).error
     assert reported(seen=record(), baseline=both, result=both).error == ""
+
+
+class Ending(MemoryCluster):
+    """A cluster in which the Job ends, with its result reported before, after the controller's first look."""
+
+    async def find(self, kind: Kind, namespace: str | None, labels: Mapping[str, str]) -> list[JsonObject]:
+        """What is there; then the run ends."""
+        found = await super().find(kind, namespace, labels)
+        for (own, *_), one in self.objects.items():
+            if own == JOB:
+                one["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+            if one["metadata"]["name"] == "docs-r1-report":
+                report = {REPORT_KEY: {"run": 1, "attempt": 1}, BASELINE_KEY: BASELINE, RESULT_KEY: prompts()}
+                one["data"] = {key: json.dumps(part) for key, part in report.items()}
+        return found
+
+
+def test_a_job_that_ended_is_never_seen_without_its_result() -> None:
+    """Also where it ends between two of the controller's reads."""
+    run, attempt = ENTITIES.run, ENTITIES.attempt
+    parts = (
+        build_run(resource(), run, attempt),
+        build_report(resource(), 1),
+        build_job(resource(), run, attempt),
+    )
+    seen = asyncio.run(observe(Ending(*parts), resource(), NOW))
+    assert seen.job is not None
+    assert seen.job.active or seen.report.result is not None
 
 
 def found_in(*objects: dict[str, Any]) -> Observed:
