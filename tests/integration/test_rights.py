@@ -1,0 +1,101 @@
+"""The operator's rights are those it uses, as the API server's audit log has them after all other tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import yaml
+
+from tests.integration.trainings import apply, condition, ready, status
+from tests.integration.waiting import wait_for
+from tests.integration.workloads import job
+from tests.sandbox.environment import CONTROLLER, NAMESPACE, RULES, Sandbox
+
+Json = dict[str, Any]
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
+FORBIDDEN = 403
+CREATED = 201
+
+
+class Right(NamedTuple):
+    """The least that a rule of RBAC can allow."""
+
+    group: str
+    resource: str
+    verb: str
+
+
+def granted() -> set[Right]:
+    """What the rules allow."""
+    rules: list[dict[str, list[str]]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    return {
+        Right(*parts)
+        for rule in rules
+        for parts in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+
+
+def used(event: Json) -> Iterator[Right]:
+    """What the API server's authorizer was asked for one request; nothing for its discovery."""
+    about = event.get("objectRef")
+    if not about:
+        return
+    resource = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+    yield Right(about.get("apiGroup", ""), resource, event["verb"])
+    if event["verb"] == "patch" and event["responseStatus"]["code"] == CREATED:
+        yield Right(about.get("apiGroup", ""), resource, "create")  # what an apply of something new needs too
+
+
+def of_the_operator(sandbox: Sandbox) -> list[Json]:
+    """Its requests so far."""
+    return [event for event in sandbox.cluster.audited() if event["user"]["username"] == OPERATOR]
+
+
+def test_a_job_of_somebody_else_is_told_and_left_alone(sandbox: Sandbox, space: str) -> None:
+    """NameConflict, until the user has removed it; the run then starts by itself."""
+    jobs = f"/apis/batch/v1/namespaces/{space}/jobs"
+    sandbox.cluster.api.create(jobs, job("docs-r1-a1", "true"))
+    apply(sandbox, space, tasks=["entities"])
+    wait_for("Stalled", lambda: condition(sandbox, space, "Stalled")[1] == "NameConflict")
+    assert "Job docs-r1-a1" in condition(sandbox, space, "Stalled")[2]
+    assert "ownerReferences" not in sandbox.cluster.api.get(f"{jobs}/docs-r1-a1")["metadata"]
+    sandbox.cluster.api.delete(f"{jobs}/docs-r1-a1")
+    assert ready(sandbox, space)["run"]["number"] == 1
+
+
+def test_every_right_is_used_and_none_is_missing(sandbox: Sandbox, space: str) -> None:
+    """A training with a journal, stopped for another one, needs all that the rules allow, and no more.
+
+    What the other tests of this session did counts as well.
+    """
+    apply(sandbox, space, tasks=["entities"], job={"journal": {"storageClassName": "simulated-folder"}})
+    wait_for("Training", lambda: condition(sandbox, space, "Ready")[1] == "Training", seconds=60)
+    apply(sandbox, space, tasks=["relations"])
+    wait_for("run 2", lambda: status(sandbox, space)["run"]["number"] == 2, seconds=60)
+    ready(sandbox, space)
+    events = of_the_operator(sandbox)
+    refused = [event["requestURI"] for event in events if event["responseStatus"]["code"] == FORBIDDEN]
+    assert refused == []
+    asked = {right for event in events for right in used(event)}
+    assert asked - granted() == set(), "granted by something else than the rules"
+    assert granted() - asked == set(), "granted and of no use"
+
+
+def test_trainers_were_refused_nothing(sandbox: Sandbox) -> None:
+    """A trainer patches its one report; it never asks for what it may not."""
+    events = [event for event in sandbox.cluster.audited() if _is_trainer(event["user"]["username"])]
+    assert events
+    assert [event["requestURI"] for event in events if event["responseStatus"]["code"] == FORBIDDEN] == []
+    assert {right for event in events for right in used(event)} <= {
+        Right("", "configmaps", "get"),
+        Right("", "configmaps", "patch"),
+    }
+
+
+def _is_trainer(user: str) -> bool:
+    return user.startswith("system:serviceaccount:") and user.rpartition(":")[2] not in {
+        CONTROLLER,
+        "default",
+    }
