@@ -72,8 +72,6 @@ class Earlier:
             self._index = _Index([], array("Q"), array("H"), array("Q"), array("I"))
 
     def _files(self) -> list[_File]:
-        if not self._digests:
-            return []
         paths = sorted(self._folder.glob("*/*.jsonl"), key=_written)[-MAX_LISTED:]
         others = (path for path in paths if path != self._own)
         files = [found for path in others if (found := _looked_at(path, self._digests)) is not None]

@@ -21,6 +21,7 @@ DIGEST_LENGTH: Final = 12
 """Characters of a model's digest in a folder's name, as `ollama list` shows it."""
 PACKAGES: Final = ("dspy", "optuna", "numpy")
 """The search draws from all three."""
+PACKAGE: Final = Path(domaintraining.__file__).parent
 FOLDERS: Final = ("api", "trainer")
 """Parts of this package that shape prompts and search."""
 OF_THE_SEARCH: Final = frozenset({"tasks", "auto", "optimizer", "metric"})
@@ -129,9 +130,8 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 over the names and bytes of the package's own source of prompts and search, 64 hex digits."""
-    root = Path(domaintraining.__file__).parent
+def code_digest(root: Path = PACKAGE) -> str:
+    """SHA-256 over the names and bytes of a package's own source of prompts and search, 64 hex digits."""
     digest = hashlib.sha256()
     files = sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py"))
     for path in files:

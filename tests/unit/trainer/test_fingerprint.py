@@ -10,7 +10,7 @@ import pytest
 
 from domaintraining.api.run import Run
 from domaintraining.trainer import fingerprint
-from domaintraining.trainer.fingerprint import Fingerprint, hash_of, model_digests
+from domaintraining.trainer.fingerprint import Fingerprint, code_digest, hash_of, model_digests
 from tests.unit.trainer.journal_writer import FINGERPRINT, RUN
 
 DATA = "d" * 64
@@ -80,6 +80,22 @@ def test_other_samples_code_or_versions_make_another_run(monkeypatch: pytest.Mon
     assert code != FINGERPRINT.hash
     monkeypatch.setattr(fingerprint, "version", lambda name: f"1.0 of {name}")
     assert Fingerprint.of_run(RUN, DATA).hash not in {code, FINGERPRINT.hash}
+
+
+def test_every_byte_of_the_source_counts_and_nothing_else(tmp_path: Path) -> None:
+    def digest(**sources: str) -> str:
+        code_digest.cache_clear()
+        for name, source in {"trainer/a.py": "1", "api/b.py": "2", **sources}.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(source)
+        return code_digest(tmp_path)
+
+    before = digest()
+    assert digest(**{"trainer/a.py": "3"}) != before
+    assert digest(**{"trainer/a.py": "", "api/b.py": "12"}) != before
+    assert digest(**{"controller/c.py": "4", "trainer/a.txt": "5"}) == before
+    assert digest(**{"trainer/c.py": ""}) != before
+    code_digest.cache_clear()
 
 
 def test_the_hash_follows_from_the_parts_that_the_header_shows() -> None:

@@ -589,6 +589,7 @@ def test_answers_of_earlier_runs_with_the_same_model_are_taken_over_for_good(tmp
         assert kept.answered == 1
         assert kept.find(KEYS[0]) == FIRST
         assert kept.find(KEYS[1]) is None
+        assert len(kept._earlier) == 0
 
 
 def test_no_answer_is_taken_from_a_run_of_another_model(tmp_path: Path) -> None:
