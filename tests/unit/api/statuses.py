@@ -79,6 +79,9 @@ def full_status() -> DomainTrainingStatus:
             relations=task,
             model_calls=1234,
             planned_model_calls=1300,
+            tokens=1_500_000,
+            planned_tokens=3_000_000_000,
+            estimated_seconds=5400.5,
             estimated_completion_time=NOW,
             last_updated_time=NOW,
         ),
@@ -94,6 +97,7 @@ def full_status() -> DomainTrainingStatus:
             start_time=NOW,
             completion_time=NOW,
             attempts=1,
+            journal="the model's answers are kept in claim columns-journal",
         ),
         history=[
             HistoryEntry(
