@@ -61,7 +61,7 @@ def revision_data(
             continue
         if task in passed or not passed:
             files |= prompt.files.files(task)
-            tasks[task] = _said(prompt.run, prompt.instruction, prompt.demos)
+            tasks[task] = _facts(result.manifest, task) | _said(prompt.run, prompt.instruction, prompt.demos)
             continue
         kept.append(task)
         before = _before(task, baseline, served)
@@ -69,7 +69,7 @@ def revision_data(
         tasks[task] = before[1]
     metrics = _metrics(result.metrics, kept, served)
     manifest = result.manifest | {
-        "tasks": {task: _facts(result.manifest, task) | said for task, said in tasks.items()},
+        "tasks": tasks,
         "metrics": wire(metrics),
         "accepted": list(passed),
         "promoted": bool(passed),
@@ -107,7 +107,8 @@ def _before(task: Task, baseline: Prompts, served: Revision | None) -> tuple[dic
         return files, _facts(served.manifest, task)
     prompt = baseline.prompt(task)
     assert prompt is not None, "a baseline holds every task of its run"
-    return prompt.files.files(task), _said(0, prompt.instruction, prompt.demos)
+    facts = _facts(baseline.manifest, task) | _said(0, prompt.instruction, prompt.demos)
+    return prompt.files.files(task), facts
 
 
 def _metrics(measured: Metrics, kept: list[Task], served: Revision | None) -> Metrics:
@@ -163,12 +164,7 @@ def prompt_config(config_map: str, served: Revision) -> PromptConfig:
     """What status says of the served prompt."""
     tasks = {task: _facts(served.manifest, task) for task in TASKS}
     said = {
-        task: TaskPromptStatus(
-            instruction=str(facts.get("instruction", ""))[:LONGEST_INSTRUCTION],
-            demos=int(facts.get("demos", 0)),
-        )
-        for task, facts in tasks.items()
-        if f"{task}.messages.json" in served.data
+        task: _prompt_status(facts) for task, facts in tasks.items() if f"{task}.messages.json" in served.data
     }
     return PromptConfig(
         config_map=config_map,
@@ -177,6 +173,14 @@ def prompt_config(config_map: str, served: Revision) -> PromptConfig:
         entities=said.get("entities"),
         relations=said.get("relations"),
     )
+
+
+def _prompt_status(facts: dict[str, Any]) -> TaskPromptStatus:
+    instruction = str(facts.get("instruction", ""))[:LONGEST_INSTRUCTION]
+    try:
+        return TaskPromptStatus(instruction=instruction, demos=facts.get("demos", 0))
+    except ValidationError:
+        return TaskPromptStatus(instruction=instruction)
 
 
 def read_revision(config_map: Object, uid: str, number: int, run_hash: str, *, keep: bool) -> Revision:
