@@ -261,3 +261,13 @@ def test_the_mode_that_adaptive_chose_is_shown_with_its_rule() -> None:
     (valid,) = (condition for condition in status.conditions if condition.type == "DatasetValid")
     assert status.auto == "light"
     assert valid.message.endswith("; adaptive chose light: fewer than 50 validation samples")
+
+
+def test_an_outage_is_waited_out_between_attempts() -> None:
+    """A pod that gave up (exit 75) is no end that needs a person; the reason stays until the next attempt."""
+    waiting = record(**failed(Reason.MODEL_SERVER_UNAVAILABLE, failed_time="2026-11-23T11:59:50Z"))
+    conditions = shown(Observed(resource(), NOW, record=waiting))
+    assert conditions["Reconciling"] == ("True", "ModelServerUnavailable")
+    assert conditions["ModelReady"] == ("False", "ModelServerUnavailable")
+    assert conditions["Ready"] == ("False", "Pending")
+    assert "Stalled" not in conditions
