@@ -1,7 +1,6 @@
 """The fake of the API server for tests: objects in a dict."""
 
 import asyncio
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,18 +28,19 @@ class MemoryCluster:
         """What to raise instead of a write, by its entry in `writes`."""
         self._version = 0
         for obj in objects:
-            self._store(address_of(obj), copy.deepcopy(obj))
+            self._store(address_of(obj), _copied(obj))
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
         """One object; None where there is none."""
         await asyncio.sleep(0)
-        return copy.deepcopy(self.objects.get((kind, namespace, name)))
+        found: JsonObject | None = _copied(self.objects.get((kind, namespace, name)))
+        return found
 
     async def find(self, kind: Kind, namespace: str | None, labels: Mapping[str, str]) -> list[JsonObject]:
         """All objects with the labels, by namespace and name."""
         await asyncio.sleep(0)
         return [
-            copy.deepcopy(obj)
+            _copied(obj)
             for (own_kind, own_namespace, _), obj in sorted(self.objects.items(), key=lambda item: item[0])
             if own_kind == kind and namespace in {None, own_namespace} and carries(obj, labels)
         ]
@@ -82,7 +82,7 @@ class MemoryCluster:
     async def post_event(self, obj: JsonObject) -> None:
         """Keep an event."""
         await asyncio.sleep(0)
-        self.events.append(copy.deepcopy(obj))
+        self.events.append(_copied(obj))
 
     async def _write(self, verb: str, obj: JsonObject) -> Address:
         address = kind, namespace, name = address_of(obj)
@@ -100,7 +100,8 @@ class MemoryCluster:
             raise ClusterError(422, "Invalid", f"{address[0].plural} {address[2]}: data is immutable")
         if merged != found:
             self._store(address, merged)
-        return copy.deepcopy(self.objects[address])
+        stored: JsonObject = _copied(self.objects[address])
+        return stored
 
     def _store(self, address: Address, obj: JsonObject) -> None:
         found = self.objects.get(address)
@@ -115,9 +116,16 @@ class MemoryCluster:
         self.objects[address] = obj
 
 
+def _copied(value: Any) -> Any:
+    """JSON values of their own; several times as fast as copy.deepcopy."""
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
+
+
 def _overwritten(base: Any, given: Any) -> Any:
     """The fields given over those of base; lists are replaced as a whole."""
     if isinstance(base, dict) and isinstance(given, dict):
-        merged = copy.deepcopy(base)
+        merged = _copied(base)
         return merged | {key: _overwritten(base.get(key), value) for key, value in given.items()}
-    return copy.deepcopy(given)
+    return _copied(given)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -47,6 +47,8 @@ class Reconciler:
     wake: Callable[[Key], None] = lambda _key: None
     """Puts a key on the queue; without one, what a pull does is seen at the next look."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _written: dict[Key, datetime] = field(default_factory=dict)
+    """When each status was written last: only paces what is written next."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one resource a step closer.
@@ -62,6 +64,7 @@ class Reconciler:
         """
         body = await self.cluster.get(DOMAIN_TRAINING, *key)
         if body is None or body["metadata"].get("deletionTimestamp"):
+            self._written.pop(key, None)
             return None
         resource = read_resource(body)
         observed, outcome = await self._advance(resource)
@@ -143,11 +146,12 @@ class Reconciler:
         before = resource.status
         if status == before:
             return True
-        if _only_progress(before, status) and before.progress is not None:
-            last = before.progress.last_updated_time
-            if last and self.now() - datetime.fromisoformat(last) < PROGRESS_PAUSE:
-                return False
+        key, now = (resource.namespace, resource.name), self.now()
+        last = self._written.get(key)
+        if last is not None and abs(now - last) < PROGRESS_PAUSE and _only_progress(before, status):
+            return False
         await self.cluster.apply_status(status_body(resource, status))
+        self._written[key] = now
         await self._tell(resource, status)
         return True
 

@@ -239,6 +239,103 @@ def test_a_report_gets_its_owner_and_labels_back() -> None:
     assert world.conditions["Ready"] == ("True", "Promoted")
 
 
+def test_progress_alone_is_written_every_three_seconds() -> None:
+    """Whatever time the trainer's clock shows; a condition that changes is written at once."""
+    world = World()
+    world.settle()
+    world.run_pod()
+    for clock in ("1970-01-01T00:00:00Z", "2026-11-23T12:00:00Z", "2099-01-01T00:00:00Z"):
+        world.now += timedelta(seconds=10)
+        shown = []
+        for percent in (10, 20, 30, 40):
+            world.report(progress={"percent": percent, "lastUpdatedTime": clock, "modelCalls": percent})
+            again = world.settle()
+            shown.append(world.resource["status"]["progress"]["modelCalls"])
+            assert again is not None
+            world.now += timedelta(seconds=1)
+        assert shown == [10, 10, 10, 40]
+    world.report(waiting={"reason": "ModelServerUnavailable", "message": "refused"})
+    world.settle()
+    assert world.conditions["ModelReady"] == ("False", "ModelServerUnavailable")
+
+
+def test_five_revisions_stay_and_one_record() -> None:
+    """Of older runs nothing is left but Jobs, which have their own time to live."""
+    world = World()
+    for seed in range(1, 9):
+        world.change(optimizer={"seed": seed})
+        trained(world)
+    prompts = [f"docs-prompt-r{number}" for number in (0, 4, 5, 6, 7, 8)]
+    assert world.names(CONFIG_MAP) == ["docs-prompt", *prompts, "docs-r8", "docs-r8-report"]
+    assert [one["number"] for one in world.resource["status"]["history"]] == [8, 7, 6, 5, 4]
+
+
+def test_a_restored_resource_serves_what_it_had_without_a_job() -> None:
+    """Its revisions have no owner, and no run is recorded; the next run counts on."""
+    world = World()
+    trained(world)
+    world.restore()
+    world.settle()
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    assert world.names(JOB) == []
+    owners = world.get(CONFIG_MAP, "docs-prompt-r1")["metadata"]["ownerReferences"]
+    assert [one["uid"] for one in owners] == ["uid-docs"]
+    world.change(optimizer={"seed": 10})
+    world.settle()
+    assert world.names(JOB) == ["docs-r2-a1"]
+
+
+@pytest.mark.parametrize("edited", [None, {"entities.prompt.txt": "my own"}])
+def test_the_served_prompt_is_restored(edited: dict[str, str] | None) -> None:
+    """Deleted or edited: what is served is a revision, byte for byte."""
+    world = World()
+    trained(world)
+    served = world.get(CONFIG_MAP, "docs-prompt")
+    if edited is None:
+        world.cluster.objects.pop((CONFIG_MAP, "team", "docs-prompt"))
+    else:
+        world._put(served | {"data": served["data"] | edited})
+    world.settle()
+    assert world.get(CONFIG_MAP, "docs-prompt")["data"] == served["data"]
+
+
+def test_a_job_that_somebody_deleted_is_made_again() -> None:
+    """The attempt is the same: it was not its end."""
+    world = World()
+    world.settle()
+    world.cluster.objects.pop((JOB, "team", "docs-r1-a1"))
+    world.settle()
+    assert world.names(JOB) == ["docs-r1-a1"]
+    assert json.loads(world.record(1)["data"][ATTEMPT_KEY])["number"] == 1
+
+
+def test_the_result_of_an_earlier_attempt_is_not_taken_for_that_of_the_next() -> None:
+    """The report is emptied before the next Job is made."""
+    world = World()
+    world.settle()
+    world.report(failure={"reason": "ModelServerUnavailable", "message": "gave up"}, progress={"percent": 60})
+    world.end_job("Failed")
+    world.settle()
+    world.now += timedelta(seconds=30)
+    world.settle()
+    assert "data" not in world.get(CONFIG_MAP, "docs-r1-report")
+    assert world.conditions["Ready"] == ("False", "Queued")
+    assert world.resource["status"]["progress"]["percent"] == 60
+
+
+def test_an_unreadable_result_ends_the_attempt_once_its_job_ended() -> None:
+    """Nothing of it is published."""
+    world = World()
+    world.settle()
+    world.report(result_={"entities": "none"})
+    world.settle()
+    assert world.conditions["Ready"] == ("False", "Queued")
+    world.end_job("Complete")
+    world.settle()
+    assert world.conditions["Stalled"] == ("True", "ResultInvalid")
+    assert "docs-prompt-r1" not in world.names(CONFIG_MAP)
+
+
 Story = tuple[Act, ...]
 
 STORIES: dict[str, Story] = {

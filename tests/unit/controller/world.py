@@ -110,6 +110,19 @@ class World:
         body = {"spec": SPEC | spec} | {key: self.resource[key] for key in ("apiVersion", "kind", "metadata")}
         self._put(body | {"status": self.resource.get("status", {})})
 
+    def restore(self) -> None:
+        """The resource and its prompts are from a backup, which keeps no owners; nothing else is there."""
+        metadata = {key: self.resource["metadata"][key] for key in ("namespace", "name", "uid")}
+        resource = {key: self.resource[key] for key in ("apiVersion", "kind", "spec")} | {
+            "metadata": metadata
+        }
+        prompts = [self.get(CONFIG_MAP, name) for name in self.names(CONFIG_MAP) if "-prompt" in name]
+        self.cluster.objects.clear()
+        for prompt in prompts:
+            del prompt["metadata"]["ownerReferences"]
+            self._put(prompt)
+        self._put(resource)
+
     # what a trainer does
 
     def run_pod(self) -> None:
