@@ -75,7 +75,11 @@ def decide(observed: Observed) -> Plan:
 
 def next_step(observed: Observed) -> tuple[Step, int, int]:
     """Step, number of the run and number of the attempt."""
-    record, suspend = open_run(observed), observed.resource.spec.suspend
+    left, suspend = _without_revision(observed), observed.resource.spec.suspend
+    if left is not None and observed.report.result is not None and not observed.report.error:
+        # also of a spec that has changed meanwhile: it may come back, and a result cost its calls
+        return Step.TAKE_OVER, left.run.number, left.attempt.number
+    record = open_run(observed)
     if record is not None:
         step, run, attempt = _go_on(observed, record)
         if suspend and step in (Step.START, Step.WAIT):
@@ -142,8 +146,6 @@ def _told(observed: Observed) -> bool:
 
 def _go_on(observed: Observed, record: RunRecord) -> tuple[Step, int, int]:
     number, attempt = record.run.number, record.attempt
-    if observed.report.result is not None and not observed.report.error:
-        return Step.TAKE_OVER, number, attempt.number
     if attempt.failure is not None:
         again = may_try_again(observed, record)
         return (Step.START, number, attempt.number + 1) if again else (Step.WAIT, number, attempt.number)

@@ -259,6 +259,21 @@ def test_progress_alone_is_written_every_three_seconds() -> None:
     assert world.conditions["ModelReady"] == ("False", "ModelServerUnavailable")
 
 
+def test_a_result_of_the_spec_before_is_kept() -> None:
+    """It came before the controller saw the change; it is available until the new spec has one."""
+    world = World()
+    world.settle()
+    world.result(BETTER)
+    world.change(optimizer={"seed": 10})
+    world.settle()
+    assert world.conditions["Available"] == ("True", "Promoted")
+    assert world.conditions["Ready"] == ("False", "Queued")
+    assert [one["reason"] for one in world.resource["status"]["history"]] == ["Promoted"]
+    world.change()
+    world.settle()
+    assert world.conditions["Ready"] == ("True", "Promoted")
+
+
 def test_five_revisions_stay_and_one_record() -> None:
     """Of older runs nothing is left but Jobs, which have their own time to live."""
     world = World()
