@@ -164,6 +164,6 @@ class Job(ApiModel):
     backoff_limit: Annotated[int, Field(ge=0, le=20)] = 3
     """How often a pod that failed is replaced within one attempt."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
-    """How long a finished Job and its log are kept."""
+    """How long a finished Job and its log are kept; at least a minute."""
     journal: Journal = Journal()
     """Where the model's answers are kept."""

@@ -224,7 +224,7 @@ class RunStatus(WireModel):
 
 
 class HistoryEntry(WireModel):
-    """A run that ended with a result."""
+    """A run that ended."""
 
     number: Count
     """Number of the run."""
