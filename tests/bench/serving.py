@@ -8,11 +8,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.bench.cases import Case, Side
 from tests.bench.clock import Client, loop_for
@@ -26,6 +26,14 @@ MODEL: Final = "qwen3:32b"
 REPOSITORY: Final = Path(__file__).parents[2]
 PASSING_SCALE: Final = 0.01
 """Seconds of the passing clock for a model second: connections then stay open for 7,500 model seconds."""
+
+
+CLIENTS: Final[Mapping[str, str]] = {
+    "plain": "tests.bench.side",
+    "trainer": "tests.bench.side",
+    "pod": "tests.bench.pod",
+}
+"""Modules that are started for the sides."""
 
 
 class SideError(Exception):
@@ -99,12 +107,12 @@ class RecordedSlots(Slots):
         turn.read, turn.prefilled = clock(), timing.prefilled
 
 
-def measured(case: Case, side: Side, *, real_scale: float | None = None) -> Seen:
+def measured(case: Case, side: Side | Literal["pod"], *, real_scale: float | None = None) -> Seen:
     """Run one side of a case.
 
     Args:
         case: the row.
-        side: which client.
+        side: which client; `pod` is the whole trainer, see `tests.bench.pod`.
         real_scale: real seconds for a model second; None: the passing clock.
 
     Raises:
@@ -116,7 +124,7 @@ def measured(case: Case, side: Side, *, real_scale: float | None = None) -> Seen
         return runner.run(_measured(case, side, scale, client))
 
 
-async def _measured(case: Case, side: Side, scale: float, client: Client) -> Seen:
+async def _measured(case: Case, side: str, scale: float, client: Client) -> Seen:
     options = Options((Model.parsed(MODEL),), slots=case.slots, time_scale=scale)
     listener = Listener(options, "127.0.0.1", 0)
     listener.server = Server(options)
@@ -129,7 +137,7 @@ async def _measured(case: Case, side: Side, scale: float, client: Client) -> See
     with tempfile.TemporaryFile() as written, os.fdopen(reader, "rb", buffering=0) as words:
         wanted = json.dumps({**asdict(case), "side": side, "url": listener.url, "model": MODEL})
         child = subprocess.Popen(  # noqa: ASYNC220 - it only starts here
-            [sys.executable, "-m", "tests.bench.side", str(writer), wanted],
+            [sys.executable, "-m", CLIENTS[side], str(writer), wanted],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": "operator:."},
             stdin=subprocess.DEVNULL,
