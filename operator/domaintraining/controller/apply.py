@@ -124,7 +124,8 @@ async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None
         name = body["metadata"]["name"]
         found = await cluster.get(JOB, resource.namespace, name)
         owners = (found or {}).get("metadata", {}).get("ownerReferences") or []
-        if found is not None and all(one.get("uid") != resource.uid for one in owners):
+        owned = any(one.get("uid") == resource.uid for one in owners)
+        if found is not None and not (owned and _is_ours(found, resource.name)):
             raise DomainTrainingError(
                 Reason.NAME_CONFLICT, f"Job {name} exists and is not of this resource"
             ) from error

@@ -96,7 +96,7 @@ def next_step(observed: Observed) -> tuple[Step, int, int]:
 def suspended(observed: Observed) -> bool:
     """Whether the attempt ends because spec.suspend says so, and not by itself."""
     job = observed.job
-    return observed.resource.spec.suspend and job is not None and job.active and not _hopeless(job)
+    return observed.resource.spec.suspend and job is not None and not job.over and not _hopeless(job)
 
 
 def budget_grew(observed: Observed) -> bool:
@@ -154,7 +154,7 @@ def _go_on(observed: Observed, record: RunRecord) -> tuple[Step, int, int]:
         # a Job may be gone before it was seen to fail; its trainer's words are still there
         failed = report is not None and report.failure is not None
         return Step.RECORD_FAILURE if failed else Step.START, number, attempt.number
-    if job.active and not _hopeless(job):
+    if not job.over and not _hopeless(job):
         return Step.WATCH, number, attempt.number
     return Step.RECORD_FAILURE, number, attempt.number
 

@@ -77,6 +77,11 @@ class JobState:
     trouble: DomainTrainingError | None = None
     """What its pods or events say is wrong, while it is active or after it failed."""
 
+    @property
+    def over(self) -> bool:
+        """Whether it ended; one that is being deleted did not, and is soon gone."""
+        return self.complete or bool(self.failed)
+
 
 @dataclass(frozen=True)
 class ReportState:

@@ -15,7 +15,9 @@ from domaintraining.controller.cluster import (
     ROLE_BINDING,
     SERVICE_ACCOUNT,
     ClusterError,
+    JsonObject,
 )
+from tests.unit.api.prompts import prompts, task_prompt
 from tests.unit.controller.world import BETTER, NOW, SPEC, WORSE, Act, World
 
 RIGHTS = (SERVICE_ACCOUNT, ROLE, ROLE_BINDING)
@@ -272,6 +274,66 @@ def test_a_result_of_the_spec_before_is_kept() -> None:
     world.change()
     world.settle()
     assert world.conditions["Ready"] == ("True", "Promoted")
+
+
+def test_a_job_that_is_being_deleted_did_not_fail() -> None:
+    """Its pods take their time to end; once it is gone the attempt goes on, or rests if suspended."""
+    for suspend in (False, True):
+        world = World()
+        world.settle()
+        leaving = world.job()
+        leaving["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+        world._put(leaving)
+        world.change(suspend=suspend)
+        world.settle()
+        assert "Stalled" not in world.conditions
+        world.cluster.objects.pop((JOB, "team", "docs-r1-a1"))
+        world.settle()
+        assert world.conditions["Ready"] == ("False", "Suspended" if suspend else "Queued")
+
+
+@pytest.mark.parametrize("lost", [{"labels": {}}, {"labels": {}, "ownerReferences": []}])
+def test_a_job_of_somebody_else_is_told_and_left_alone(lost: dict[str, Any]) -> None:
+    """Also one of ours that lost what it is known by: making it again and again would be of no use."""
+    made = World()
+    made.settle()
+    taken = made.job()
+    taken["metadata"] |= lost
+    world = World()
+    world._put(taken)
+    world.settle()
+    assert world.conditions["Stalled"] == ("True", "NameConflict")
+    assert world.get(JOB, "docs-r1-a1")["metadata"]["labels"] == {}
+
+
+def test_a_job_that_another_controller_made_meanwhile_is_the_one() -> None:
+    """Two may run for a moment, while one is rolled out over the other."""
+    world = World()
+    world.settle()
+    twin = world.job()
+    late = World()
+
+    async def create(obj: JsonObject) -> JsonObject:
+        late._put(twin)
+        raise ClusterError(409, "AlreadyExists", f"{obj['metadata']['name']} exists")
+
+    late.cluster.create = create  # type: ignore[method-assign]
+    late.settle()
+    assert late.conditions["Ready"] == ("False", "Queued")
+    assert late.names(JOB) == ["docs-r1-a1"]
+
+
+def test_the_baseline_of_the_last_run_is_kept() -> None:
+    """Revision 0 is immutable; another one takes its place."""
+    world = World()
+    trained(world)
+    before = world.get(CONFIG_MAP, "docs-prompt-r0")["data"]
+    world.change(optimizer={"seed": 10})
+    world.settle()
+    world.report(baseline_=prompts(entities=task_prompt(run=0), manifest={"seed": 10}))
+    world.settle()
+    after = world.get(CONFIG_MAP, "docs-prompt-r0")
+    assert (after["immutable"], after["data"] != before) == (True, True)
 
 
 def test_five_revisions_stay_and_one_record() -> None:
