@@ -10,7 +10,7 @@ from tests.integration.trainings import apply, condition, jobs, ready, status
 from tests.integration.waiting import wait_for
 from tests.sandbox.environment import Sandbox
 
-MODEL = "qwen3:235b"
+MODEL = "qwen2.5:72b"
 LAST = 99
 """What status says until the Job exists; a status that is read late may still say it then."""
 PERCENT = re.compile(r"(\d+) ?%")

@@ -28,8 +28,8 @@ IMAGE = "domaintraining:sandbox"
 MODEL_SERVER = "simulated-ollama"
 MODEL = "qwen3:32b"
 SLOTS = 4
-# Not there at first, to try pulls with: one takes a second, the other can be watched for half a minute.
-PULLABLE = ("qwen3:8b,size=5200000000", "qwen3:235b,size=142000000000")
+# Not there at first, to try pulls with: one takes a second, the other can be watched for ten.
+PULLABLE = ("qwen3:8b,size=5200000000", "qwen2.5:72b,size=47000000000")
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"
 READY_SECONDS = 60.0
