@@ -7,16 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final, Protocol
 
-import urllib3
-from kubernetes.client import ApiClient, Configuration, CoreV1Api
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.incluster_config import InClusterConfigLoader
-
-from domaintraining.api.names import TRAINER_MANAGER
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import REPORT_KEY, Failure, Prompts, Report
 from domaintraining.api.status import Progress
@@ -31,7 +23,6 @@ HEARTBEAT_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
 MAX_MESSAGE: Final = 1024
-MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 class NotWritten(Exception):  # noqa: N818 - a failure that may pass, caught where it is tried again
@@ -171,76 +162,6 @@ def _timeless(report: Report) -> Report:
     """What a report says, whenever it says it."""
     times = {"estimated_completion_time": None, "last_updated_time": None}
     return report.model_copy(update={"progress": report.progress.model_copy(update=times)})
-
-
-class KubeReport:
-    """The report ConfigMap of a run, by merge patches.
-
-    Args:
-        api: client of the API server.
-        namespace: namespace of the ConfigMap.
-        name: its name.
-    """
-
-    def __init__(self, api: CoreV1Api, namespace: str, name: str) -> None:
-        self._api, self._namespace, self._name = api, namespace, name
-        self._was_written = False
-
-    def publish(self, data: Mapping[str, str]) -> None:
-        """Sets keys of the ConfigMap, see `ReportSink`."""
-        try:
-            self._api.patch_namespaced_config_map(
-                self._name,
-                self._namespace,
-                {"data": dict(data)},
-                field_manager=TRAINER_MANAGER,
-                _content_type=MERGE_PATCH,
-                _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
-            )
-        except ApiException as error:
-            raise self._meaning(error) from error
-        except (urllib3.exceptions.HTTPError, OSError, ConfigException) as error:
-            raise NotWritten(f"{self._where}: {type(error).__name__}") from error
-        self._was_written = True
-
-    @property
-    def _where(self) -> str:
-        return f"configmap {self._namespace}/{self._name}"
-
-    def _meaning(self, error: ApiException) -> Exception:
-        """What a refusal means. 403 before the first write: the Role may not have reached the server yet."""
-        too_large = error.status == 413 or (error.status == 422 and "Too long" in str(error.body))
-        if too_large:
-            return DomainTrainingError(Reason.RESULT_TOO_LARGE, f"{self._where} would be too large")
-        if error.status in {404, 409} or (error.status == 403 and self._was_written):
-            message = f"{self._where} answers {error.status}: the run is gone or another one took over"
-            return DomainTrainingError(Reason.SUPERSEDED, message)
-        return NotWritten(f"{self._where}: HTTP {error.status}")
-
-
-def in_cluster_api(credentials: Path, environ: Mapping[str, str]) -> CoreV1Api:
-    """A client with a pod's own credentials; the token is read anew every minute.
-
-    Args:
-        credentials: folder with `token` and `ca.crt`.
-        environ: holds KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
-
-    Raises:
-        DomainTrainingError: something of this is missing (TrainerFailed).
-    """
-    configuration = Configuration(no_proxy="*")
-    configuration.retries = False
-    loader = InClusterConfigLoader(
-        token_filename=str(credentials / "token"),
-        cert_filename=str(credentials / "ca.crt"),
-        environ=environ,
-    )
-    try:
-        loader.load_and_set(configuration)
-    except (ConfigException, OSError) as error:
-        message = f"no credentials for the API server in {credentials}: {error}"
-        raise DomainTrainingError(Reason.TRAINER_FAILED, message) from error
-    return CoreV1Api(ApiClient(configuration))
 
 
 class RecordedReport:

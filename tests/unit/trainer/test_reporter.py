@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.client import ApiClient, Configuration, CoreV1Api
 from pydantic import ValidationError
 
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Prompts, Report
 from domaintraining.api.status import Metrics, Progress
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.reporter import (
-    KubeReport,
-    NotWritten,
-    RecordedReport,
-    Reporter,
-    failure_of,
-    in_cluster_api,
-)
-from tests.unit.trainer.loopback import Clock, Reply, serving
+from domaintraining.trainer.reporter import NotWritten, RecordedReport, Reporter, failure_of
+from tests.unit.trainer.loopback import Clock
 
 GONE = DomainTrainingError(Reason.SUPERSEDED, "gone")
 
@@ -183,85 +174,3 @@ def test_the_thread_gives_up_when_the_run_is_gone(report: Callable[..., Reporter
     assert ended.wait(5)
     reporter.close()
     assert reasons == [Reason.SUPERSEDED]
-
-
-def api(url: str) -> CoreV1Api:
-    configuration = Configuration(host=url, no_proxy="*")
-    configuration.retries = False
-    return CoreV1Api(ApiClient(configuration))
-
-
-def test_the_configmap_gets_a_merge_patch_under_the_trainers_name() -> None:
-    with serving(Reply({"kind": "ConfigMap", "metadata": {"name": "x-r3-report"}})) as loopback:
-        KubeReport(api(loopback.url), "lab", "x-r3-report").publish({"report.json": "{}"})
-    (request,) = loopback.received
-    assert request.method == "PATCH"
-    path = "/api/v1/namespaces/lab/configmaps/x-r3-report?fieldManager=domaintraining-trainer"
-    assert request.path == path
-    assert request.headers["Content-Type"] == "application/merge-patch+json"
-    assert request.json == {"data": {"report.json": "{}"}}
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply({"reason": "TooManyRequests"}, 429, {"Retry-After": "3600"}),
-        Reply({"reason": "InternalError"}, 500),
-        Reply(b"", 503),
-        Reply({"reason": "Unauthorized"}, 401),
-        Reply({"message": "field is immutable when `immutable` is set"}, 422),
-        Reply({"reason": "Forbidden"}, 403),
-        Reply(drop=True),
-    ],
-)
-def test_what_may_pass_is_tried_again_later(reply: Reply) -> None:
-    with serving(reply) as loopback, pytest.raises(NotWritten):
-        KubeReport(api(loopback.url), "lab", "x").publish({"report.json": "{}"})
-    assert len(loopback.received) == 1
-
-
-@pytest.mark.parametrize(
-    ("reply", "reason"),
-    [
-        (Reply({"reason": "NotFound"}, 404), Reason.SUPERSEDED),
-        (Reply({"reason": "Conflict"}, 409), Reason.SUPERSEDED),
-        (Reply({"message": "ConfigMap is invalid: Too long: may not be more"}, 422), Reason.RESULT_TOO_LARGE),
-        (Reply({"reason": "RequestEntityTooLarge"}, 413), Reason.RESULT_TOO_LARGE),
-    ],
-)
-def test_what_will_not_pass_is_final(reply: Reply, reason: Reason) -> None:
-    with serving(reply) as loopback, pytest.raises(DomainTrainingError) as error:
-        KubeReport(api(loopback.url), "lab", "x").publish({"report.json": "{}"})
-    assert error.value.reason == reason
-    assert "configmap lab/x" in error.value.message
-
-
-def test_rights_that_are_taken_away_are_final() -> None:
-    with serving(Reply({"kind": "ConfigMap"}), Reply({"reason": "Forbidden"}, 403)) as loopback:
-        sink = KubeReport(api(loopback.url), "lab", "x")
-        sink.publish({"report.json": "{}"})
-        with pytest.raises(DomainTrainingError):
-            sink.publish({"report.json": "{}"})
-
-
-def test_a_refused_connection_may_pass() -> None:
-    with serving(Reply()) as loopback:
-        url = loopback.url
-    with pytest.raises(NotWritten):
-        KubeReport(api(url), "lab", "x").publish({"report.json": "{}"})
-
-
-def test_credentials_come_from_the_folder_that_the_settings_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    service = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    with pytest.raises(DomainTrainingError, match="no credentials for the API server"):
-        in_cluster_api(tmp_path, service)
-    (tmp_path / "token").write_text("abc")
-    (tmp_path / "ca.crt").write_text("not read before the first connection")
-    configuration = in_cluster_api(tmp_path, service).api_client.configuration
-    assert configuration.host == "https://[fd00::1]:6443"
-    assert configuration.api_key["BearerToken"] == "bearer abc"
-    assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
-    assert configuration.no_proxy == "*"
