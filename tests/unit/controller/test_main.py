@@ -1,0 +1,101 @@
+"""The process: wrong settings are told, everything is looked at now and then, and no end is silent."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from domaintraining.controller.cluster import DOMAIN_TRAINING, ClusterError, JsonObject
+from domaintraining.controller.main import _code, main, resync
+from domaintraining.controller.memory import MemoryCluster
+from domaintraining.controller.objects import Kind
+from domaintraining.controller.settings import Settings
+from domaintraining.controller.workqueue import Key, WorkQueue
+from tests.unit.simulated_ollama.virtual import run
+
+
+def test_wrong_settings_end_the_process_with_their_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is connected to."""
+    monkeypatch.delenv("TRAINER_IMAGE", raising=False)
+    monkeypatch.setenv("DSPY_AUTO_MODE", "manual")
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert "TRAINER_IMAGE" in said
+    assert "DSPY_AUTO_MODE" in said
+
+
+def test_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings come from the environment alone."""
+    assert main(["--verbose"]) == 2
+    assert "environment" in capsys.readouterr().err
+
+
+def training(namespace: str) -> dict[str, Any]:
+    """A DomainTraining in a namespace."""
+    return {
+        "apiVersion": DOMAIN_TRAINING.api_version,
+        "kind": DOMAIN_TRAINING.kind,
+        "metadata": {"namespace": namespace, "name": "docs"},
+    }
+
+
+class Failing(MemoryCluster):
+    """A cluster that refuses to list namespace a."""
+
+    async def find(self, kind: Kind, namespace: str | None, labels: Mapping[str, str]) -> list[JsonObject]:
+        """All but that one."""
+        if namespace == "a":
+            raise ClusterError(403, "Forbidden", "no right")
+        return await super().find(kind, namespace, labels)
+
+
+def resynced(cluster: MemoryCluster, *namespaces: str) -> set[Key]:
+    """The keys that two rounds put on the queue."""
+    seen: set[Key] = set()
+
+    async def reconcile(key: Key) -> None:
+        seen.add(key)
+
+    async def work() -> None:
+        queue = WorkQueue(reconcile)
+        settings = Settings(trainer_image="i", resync_seconds=60, namespaces=namespaces)
+        tasks = [asyncio.create_task(queue.run()), asyncio.create_task(resync(cluster, queue, settings))]
+        await asyncio.sleep(59)
+        assert seen == set(), "the watches tell what is there at the start"
+        await asyncio.sleep(70)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(work())
+    return seen
+
+
+def test_everything_is_looked_at_now_and_then() -> None:
+    """In all namespaces, or in those that are watched; one that can't be listed does not hide the others."""
+    everywhere = [training(name) for name in ("a", "b", "c")]
+    assert resynced(MemoryCluster(*everywhere)) == {("a", "docs"), ("b", "docs"), ("c", "docs")}
+    assert resynced(MemoryCluster(*everywhere), "b") == {("b", "docs")}
+    assert resynced(Failing(*everywhere), "a", "b") == {("b", "docs")}
+
+
+def test_a_task_that_ends_by_itself_ends_the_process_with_an_error() -> None:
+    """A controller that only looks alive would be left alone; a signal is no error."""
+
+    async def ends() -> None:
+        pass
+
+    async def fails() -> None:
+        raise ValueError("watch")
+
+    async def code(work: Any, name: str) -> int:
+        task = asyncio.create_task(work, name=name)
+        await asyncio.wait([task])
+        return _code({task})
+
+    assert asyncio.run(code(ends(), "stop")) == 0
+    assert asyncio.run(code(ends(), "watch")) == 1
+    assert asyncio.run(code(fails(), "queue")) == 1
