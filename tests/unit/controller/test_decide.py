@@ -11,7 +11,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure, Prompts
 from domaintraining.api.run import Run, RunData
 from domaintraining.api.spec import DomainTrainingSpec
-from domaintraining.api.status import DomainTrainingStatus, HistoryEntry, Metrics, ModelStatus
+from domaintraining.api.status import DomainTrainingStatus, Metrics, ModelStatus
 from domaintraining.controller.attempt import Attempt, pause
 from domaintraining.controller.decide import Step, decide, next_number, retrain_wanted
 from domaintraining.controller.observed import (
@@ -23,7 +23,6 @@ from domaintraining.controller.observed import (
     Revision,
     RunRecord,
 )
-from domaintraining.controller.project import Outcome, project
 from domaintraining.errors import DomainTrainingError
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -91,84 +90,12 @@ def test_a_running_job_is_watched() -> None:
     assert (plan.step, plan.stop) == (Step.WATCH, ())
 
 
-def told(*numbers: int) -> DomainTrainingStatus:
-    """A status that names superseded runs."""
-    time = "2026-11-23T11:45:00Z"
-    entries = [
-        HistoryEntry(number=number, completion_time=time, reason=Reason.SUPERSEDED) for number in numbers
-    ]
-    return DomainTrainingStatus(history=entries)
-
-
-def test_a_new_hash_stops_the_job_and_starts_the_next_number() -> None:
-    """Superseded: the Job of another hash is deleted, and status says so before the next run starts."""
-    seen = Observed(resource(), NOW, record=record(run_hash="other"), jobs=(job(),))
-    plan = decide(seen)
-    assert (plan.step, [one.name for one in plan.stop]) == (Step.SUPERSEDE, ["docs-r1-a1"])
-    plan = decide(replace(seen, resource=resource(status=told(1))))
-    assert (plan.step, plan.run, [one.name for one in plan.stop]) == (Step.START, 2, ["docs-r1-a1"])
-
-
-@pytest.mark.parametrize("reason", [Reason.PROMOTED, Reason.REJECTED, Reason.SUPERSEDED])
-def test_that_a_run_is_superseded_is_told_once(reason: Reason) -> None:
-    """Whatever status said of it before, and also where it names a later run: no pass repeats for ever."""
-    seen = Observed(resource(), NOW, record=record(run_hash="other"))
-    for number in (1, 2):
-        entry = HistoryEntry(number=number, completion_time="2026-11-23T11:45:00Z", reason=reason)
-        before = DomainTrainingStatus(history=[entry])
-        after = project(replace(seen, resource=resource(status=before)), Outcome(decide(seen)), "light")
-        assert decide(replace(seen, resource=resource(status=after))).step is Step.START
-
-
-def test_a_record_that_a_revision_followed_is_not_superseded() -> None:
-    """Somebody removed later records; nothing is told of an old run."""
-    seen = Observed(resource(), NOW, record=record(2, "other"), revisions=(revision(3),))
-    assert decide(seen).step is Step.REST
-
-
-def test_going_back_before_the_next_run_started_goes_on_with_the_first() -> None:
-    """That it was superseded holds only while it is."""
-    plan = decide(Observed(resource(status=told(1)), NOW, record=record()))
-    assert (plan.step, plan.run, plan.attempt) == (Step.START, 1, 1)
-
-
-def test_going_back_to_a_kept_revision_serves_it_without_a_run() -> None:
-    """A revision that carries the hash is served; the running Job of the other spec is stopped."""
-    seen = Observed(
-        resource(status=told(2)),
-        NOW,
-        record=record(2, "other"),
-        revisions=(revision(1),),
-        served=revision(1),
-        jobs=(job(2),),
-    )
-    plan = decide(seen)
-    assert (plan.step, plan.run, plan.serve, len(plan.stop)) == (Step.REST, 1, None, 1)
-
-
 def test_a_job_whose_result_was_taken_over_ends_by_itself() -> None:
     """Its log stays readable until its time to live is over, also when the spec changes meanwhile."""
     done = Observed(resource(), NOW, record=record(), revisions=(revision(1),), jobs=(job(),))
     assert decide(done).stop == ()
     changed = replace(done, resource=resource(hash="another"))
     assert (decide(changed).stop, decide(changed).step) == ((), Step.START)
-
-
-def test_what_earlier_runs_left_goes_once_no_job_needs_it() -> None:
-    """The last run's record stays: the next number and the attempt come from it."""
-    seen = Observed(
-        resource(), NOW, record=record(4), runs=(1, 2, 3, 4), revisions=(revision(1),), jobs=(job(2), job(4))
-    )
-    assert decide(seen).forget == (1, 3)
-    ended = replace(seen, jobs=(job(2, active=False), job(4)))
-    assert decide(ended).forget == (1, 2, 3)
-
-
-def test_a_record_that_can_not_be_read_counts_and_is_not_pruned() -> None:
-    """Another version of the operator may have written it."""
-    seen = Observed(resource(hash="another"), NOW, record=record(2), runs=(1, 2, 3), revisions=(revision(2),))
-    plan = decide(seen)
-    assert (plan.forget, plan.run) == ((1,), 4)
 
 
 def test_a_rejected_revision_is_not_served_and_not_tried_again() -> None:

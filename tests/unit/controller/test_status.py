@@ -1,7 +1,6 @@
 """Status: conditions as kstatus reads them, counts that never fall, and only true numbers."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -92,35 +91,6 @@ def test_a_rejected_run_is_stalled_and_leaves_the_earlier_prompt_available() -> 
     assert conditions["Ready"] == ("False", "Rejected")
     assert conditions["Stalled"] == ("True", "Rejected")
     assert conditions["Available"] == ("True", "Promoted")
-
-
-def test_a_run_that_a_new_spec_stopped_is_told_as_superseded() -> None:
-    """By a condition, from which the event comes, and in the history, also while the next run goes."""
-    seen = Observed(resource(), NOW, record=record(run_hash="other"), jobs=(job(started=True),))
-    first = project(seen, Outcome(decide(seen)), "light")
-    assert said(wire(first))["Trained"] == ("False", "Superseded")
-    assert said(wire(first))["Ready"] == ("False", "Pending")
-    entry = {"number": 1, "completionTime": "2026-11-23T12:00:00Z", "reason": "Superseded"}
-    assert [wire(one) for one in first.history] == [entry | {"entities": "", "relations": ""}]
-    later = Observed(
-        resource(status=first),
-        NOW + timedelta(minutes=1),
-        record=record(2),
-        jobs=(job(2),),
-        revisions=(revision(2),),
-    )
-    assert shown(replace(later, revisions=()))["history"] == wire(first)["history"]
-    one = replace(revision(2), manifest={"completionTime": "2026-11-23T12:01:00Z"})
-    reasons = [entry["reason"] for entry in shown(replace(later, revisions=(one,)))["history"]]
-    assert reasons == ["Promoted", "Superseded"]
-
-
-def test_going_back_takes_superseded_out_of_the_history() -> None:
-    """The run goes on; it did not end."""
-    seen = Observed(resource(), NOW, record=record(run_hash="other"))
-    first = project(seen, Outcome(decide(seen)), "light")
-    back = Observed(resource(status=first), NOW, record=record(run_hash=HASH), jobs=(job(),))
-    assert "history" not in shown(back) or shown(back)["history"] == []
 
 
 def test_a_recorded_failure_is_told_until_the_next_attempt() -> None:
