@@ -21,7 +21,7 @@ MIN_DOCUMENTS: Final = 20
 MAX_NEEDED: Final = 1_000_000
 """Largest documentsNeeded; more are not told apart."""
 
-_CHUNK: Final = 500  # resamples at once: 2 MB of indices for 500 documents
+_CHUNK: Final = 25_000  # documents drawn at once: 200 KB of indices; the draws do not depend on it
 _PERCENTILES: Final = (2.5, 97.5)
 
 Floats = NDArray[np.float64]
@@ -145,8 +145,9 @@ def _resampled_f1(prompts: Sequence[Sequence[Counts]], seed: int) -> list[Floats
 def _draws(documents: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """Indices of documents, one row for each resample, in chunks that fit into little memory."""
     random = np.random.default_rng(seed)
-    for begin in range(0, RESAMPLES, _CHUNK):
-        yield random.integers(documents, size=(min(_CHUNK, RESAMPLES - begin), documents))
+    rows = max(1, _CHUNK // documents)
+    for begin in range(0, RESAMPLES, rows):
+        yield random.integers(documents, size=(min(rows, RESAMPLES - begin), documents))
 
 
 def _f1_of(table: NDArray[Any], indices: NDArray[np.int64]) -> Floats:
