@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,11 @@ from typing import Final
 _LOOK_SECONDS: Final = 0.0002
 _IDLE: Final = frozenset(b"SZXI")
 """States of a thread in /proc that need no processor: sleeping, ended."""
+
+
+def can_wait_for_clients() -> bool:
+    """Whether this system tells what another process's threads do; else the real clock is needed."""
+    return sys.platform == "linux" and Path("/proc/self/task").is_dir()
 
 
 def cpu_nanoseconds(pid: int) -> int:

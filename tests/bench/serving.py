@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,8 @@ from tests.sandbox.simulated_ollama.server import Options, Server
 
 MODEL: Final = "qwen3:32b"
 REPOSITORY: Final = Path(__file__).parents[2]
+SIDE_SECONDS: Final = 7200.0
+"""Real time after which a side is taken for one that hangs."""
 PASSING_SCALE: Final = 0.01
 """Seconds of the passing clock for a model second: connections then stay open for 7,500 model seconds."""
 
@@ -147,9 +150,13 @@ async def _measured(case: Case, side: str, scale: float, client: Client) -> Seen
         )
         os.close(writer)
         client.pid = child.pid
+        watchdog = threading.Timer(SIDE_SECONDS, child.kill)
+        watchdog.daemon = True
+        watchdog.start()
         try:
             began, ended, said = await _listen(words.fileno())
         finally:
+            watchdog.cancel()
             client.pid = None
             child.kill()
             child.wait()

@@ -13,6 +13,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import dspy
@@ -20,12 +21,16 @@ import dspy
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.trainer import optimize
+from domaintraining.trainer.calls import Calls
 from domaintraining.trainer.dataset import Samples
 from domaintraining.trainer.engine import OllamaEngine
+from domaintraining.trainer.fingerprint import Fingerprint
+from domaintraining.trainer.journal import open_journal
 from domaintraining.trainer.material import Material
 from domaintraining.trainer.program import Extraction, PromptAdapter
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.prompt import GENERAL_INSTRUCTIONS, Form
+from domaintraining.trainer.reply import ChatAnswer
 from domaintraining.trainer.server import OllamaServer, raise_given_up
 from domaintraining.trainer.split import closed_types
 from tests.bench.cases import Side
@@ -74,31 +79,51 @@ def make_material(run: Run, samples: int) -> Material:
     return Material(run, Samples(tuple(read), 0, (), "sha256:0"), parts, forms)
 
 
+class Straight:
+    """Calls straight to the server, as DSPy makes them; its own cache answers equal ones."""
+
+    def __init__(self, server: OllamaServer) -> None:
+        self._server = server
+
+    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:  # noqa: ARG002
+        """The server's answer."""
+        return self._server.chat(body)
+
+
 def run_plain_side(run: Run, material: Material, url: str) -> Programs:
     """MIPROv2 the usual way: one task after the other, eight threads, straight at the server."""
     optimize.configure_dspy()
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     server = OllamaServer(url, permits=PLAIN_PERMITS, outage_seconds=OUTAGE_SECONDS)
-    threads = run.model_copy(update={"max_concurrent_requests": PLAIN_THREADS})
     found: dict[Task, Extraction] = {}
     for task in run.tasks:
         search = material.search(task)
-        engine = OllamaEngine(server, run.model.name, run.options, run.optimizer.seed)
+        engine = OllamaEngine(Straight(server), run.model.name, run.options, run.optimizer.seed)
         metric = optimize.sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
         student = Extraction(search.form, PromptAdapter(search.form))
-        found[task] = optimize._compile(search, threads, engine, student, metric)
+        setting = optimize.Setting(run, engine, engine, PLAIN_THREADS)
+        found[task] = optimize.compile_search(search, student, metric, setting)
     return found
 
 
 def run_trainer_side(run: Run, material: Material, url: str) -> Programs:
-    """The search as a trainer's pod makes it; the one place that knows how `optimize` is called."""
-    optimize.configure_dspy()
-    server = OllamaServer(url, permits=run.max_concurrent_requests or 1, outage_seconds=OUTAGE_SECONDS)
-    engine = OllamaEngine(server, run.model.name, run.options, run.optimizer.seed)
-    tally = Tally()
-    searches = [material.search(task) for task in run.tasks]
-    for search in searches:
-        tally.plan(search.form.task, search.plan(run))
-    found = optimize.optimize(searches, run, engine, tally, raise_given_up)
+    """The search as a trainer's pod makes it, with its journal on a disk."""
+    rollouts, slots = optimize.configure_dspy(), run.max_concurrent_requests or 1
+    server = OllamaServer(url, permits=slots, outage_seconds=OUTAGE_SECONDS)
+    fingerprint = Fingerprint.of_run(run, material.samples.digest)
+    with TemporaryDirectory() as folder:
+        journal = open_journal(Path(folder), fingerprint)
+        calls = Calls(server, journal, slots, {run.model.name: run.model.digest})
+        options = run.options, run.optimizer.seed
+        engine = OllamaEngine(calls, run.model.name, *options, rollout=rollouts.current)
+        tally = Tally()
+        searches = [material.search(task) for task in run.tasks]
+        for search in searches:
+            tally.plan(search.form.task, search.plan(run))
+        setting = optimize.Setting(run, engine, engine, slots)
+        found = optimize.optimize(searches, optimize.Means(setting, calls, tally, raise_given_up))
+        calls.close()
+        journal.close()
     return {task: one.program for task, one in found.items()}
 
 

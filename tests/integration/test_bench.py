@@ -11,14 +11,19 @@ from pathlib import Path
 from tests.bench.serving import REPOSITORY
 
 
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program of the benchmark, ended."""
+    command = [sys.executable, "-m", *arguments]
+    environment = {**os.environ, "PYTHONPATH": "operator:."}
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
 def test_a_row_is_measured_and_keeps_what_it_must(tmp_path: Path) -> None:
     """The trainer finds plain MIPROv2's programs and scores, with no more calls; the last line says so."""
     trace = tmp_path / "trace.jsonl"
-    command = [sys.executable, "-m", "tests.bench", "--quick", "--slots", "4", "--trace", str(trace)]
-    environment = {**os.environ, "PYTHONPATH": "operator:."}
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = bench("tests.bench", "--quick", "--slots", "4", "--trace", str(trace))
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = json.loads(done.stdout.splitlines()[-1])["rows"]
     assert row["same_program"]
@@ -28,3 +33,9 @@ def test_a_row_is_measured_and_keeps_what_it_must(tmp_path: Path) -> None:
     calls = [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
     assert len(calls) == row["plain_calls"] + row["trainer_calls"]
     assert {call["slot"] for call in calls} == set(range(4))
+
+
+def test_a_trainer_keeps_within_its_memory() -> None:
+    """300 samples, heavy, 16 slots: the process of a whole trainer peaks at no more than 110 MiB."""
+    done = bench("tests.bench.memory")
+    assert done.returncode == 0, done.stdout + done.stderr
