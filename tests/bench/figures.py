@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from domaintraining.api.spec import TASKS
 from tests.bench.cases import Case, Side
-from tests.bench.limit import limit_seconds, tree_tokens
+from tests.bench.limit import Prompt, limit_seconds, tree_tokens
 from tests.bench.serving import Seen, Turn
 from tests.sandbox.simulated_ollama.latency import Speed
 
@@ -107,7 +109,21 @@ def calls_of(case: Case, side: Side, seen: Seen) -> Iterable[dict[str, Any]]:
             "prefilled": turn.prefilled,
             "decoded": turn.decoded,
             "turns": len(turn.messages),
+            "kind": kind_of(turn.messages),
+            "prefix": digest_of(turn.messages[:-1]),
+            "text": digest_of(turn.messages[-1:]),
         }
+
+
+def kind_of(messages: Prompt) -> str:
+    """What a call is for: `entities`, `relations` or `proposal`."""
+    system = messages[0][1]
+    return next((task for task in TASKS if f'\n- "{task}": a list of' in system), "proposal")
+
+
+def digest_of(messages: Prompt) -> str:
+    """Some hex digits that tell prompts apart without their text."""
+    return hashlib.sha256(repr(messages).encode()).hexdigest()[:10]
 
 
 def timeline(seen: Seen, slots: int) -> list[tuple[float, float, float]]:

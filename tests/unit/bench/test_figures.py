@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from domaintraining.api.spec import Task, TypeDefinition
+from domaintraining.trainer.prompt import system_content
 from tests.bench.__main__ import arguments, cases_of
 from tests.bench.cases import FULL, QUICK, Case
-from tests.bench.figures import Row, calls_of, row_of, timeline
+from tests.bench.figures import Row, calls_of, kind_of, row_of, timeline
 from tests.bench.serving import Seen, Turn
 from tests.bench.table import HEADS, aligned, as_json, bars, cells, markdown, use_cells
 
@@ -114,6 +116,15 @@ def test_the_trace_has_no_text() -> None:
     first, second = calls_of(CASE, "plain", seen(10.0))
     assert (first["start"], first["read"], first["end"], second["start"]) == (0.0, 2.5, 5.0, 5.0)
     assert not any(isinstance(value, (list, dict)) for value in first.values())
+    assert first["kind"] == "proposal"
+    assert first["text"] != second["text"]
+
+
+@pytest.mark.parametrize("task", ["entities", "relations"])
+def test_the_trace_tells_what_a_call_is_for(task: Task) -> None:
+    """By the part of the prompt that says which answer is wanted."""
+    system = system_content("Find things.", task, [TypeDefinition(name="A")], chain_of_thought=True)
+    assert kind_of((("system", system), ("user", "x"))) == task
 
 
 def test_rows_are_chosen_on_the_command_line() -> None:
