@@ -158,10 +158,10 @@ class Calls:
     def _answered(self, entry: _Entry, answer: ChatAnswer) -> None:
         with self._work:
             entry.answer = answer
-            entry.done.set()
             del self._open[entry.key]
-        for then in entry.then:
+        for then in entry.then:  # what follows is known before anybody who waits can ask for it
             self._tell(then, answer)
+        entry.done.set()
         with self._work:
             self._slots.free(entry.key)
             self._work.notify()

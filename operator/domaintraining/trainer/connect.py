@@ -70,8 +70,8 @@ def _calls(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls:
     if slots is None:
         slots = measure_slots(server, run.model.name, run.options)
         session.log.event("slots_measured", f"the model server serves {slots} calls at once", slots=slots)
-    digests = {one.name: one.digest for one in (run.model, run.prompt_model) if one is not None}
-    return Calls(server, journal, slots, digests)
+    here = [one for one in (run.prompt_model, run.model) if one and one.endpoint == run.model.endpoint]
+    return Calls(server, journal, slots, {one.name: one.digest for one in here})
 
 
 def _proposals(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls | None:

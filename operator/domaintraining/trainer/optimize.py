@@ -24,6 +24,7 @@ from domaintraining.trainer.lookahead.ahead import Ground, LookAhead
 from domaintraining.trainer.lookahead.draws import Sizes, draw
 from domaintraining.trainer.lookahead.proposals import Proposals
 from domaintraining.trainer.metrics import Matching, document_f1, entity_items, relation_items
+from domaintraining.trainer.parsing import parse_in_turn
 from domaintraining.trainer.plan import (
     FULL_EVERY,
     SUMMARY_BATCH,
@@ -72,6 +73,7 @@ def configure_dspy() -> Rollouts:
     """Set DSPy up for a trainer: no cache of its own, no history of prompts, nothing pickled."""
     rollouts = Rollouts()
     dspy.cache = rollouts
+    parse_in_turn()
     dspy.configure(disable_history=True, provide_traceback=False, max_errors=1, trace=None)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return rollouts

@@ -126,7 +126,11 @@ def test_what_follows_from_an_answer_goes_before_the_slot_turns_elsewhere(make: 
     """A call that an answer makes certain is known before the slot takes its next one."""
     held = Held()
     calls, server = make(held)
-    calls.expect(body("first"), WISH, then=lambda _: calls.expect(body("next"), Wish()) and None)
+
+    def follow(_: ChatAnswer) -> None:
+        calls.expect(body("next"), Wish())
+
+    calls.expect(body("first"), WISH, then=follow)
     assert held.inside.acquire(timeout=5)
     other = {
         "model": "m",

@@ -45,6 +45,26 @@ def test_an_idle_slot_helps_with_the_longest_lot() -> None:
     assert slots.take() == "b1"
 
 
+def test_a_prompt_is_read_once_more_only_for_several_calls() -> None:
+    """While others have work, a slot waits rather than read a prompt for less than four calls."""
+    slots = filled(4, {"a": 9})
+    slots.add("x", prompt("x", "1"), Wish(CRITICAL))
+    assert [slots.take(), slots.take(), slots.take()] == ["x", "a0", "a1"]
+    assert slots.take() is None
+    slots.free("x")
+    assert slots.take() is None
+    slots.free("a1")
+    assert slots.take() == "a2"
+
+
+def test_the_last_calls_are_spread_over_the_slots() -> None:
+    """Where nothing else is left, a slot helps that has at least one call for each slot to take."""
+    slots = filled(4, {"a": 4})
+    assert [slots.take(), slots.take(), slots.take()] == ["a0", "a1", None]
+    slots = filled(4, {"a": 6})
+    assert [slots.take() for _ in range(4)] == ["a0", "a1", "a2", None]
+
+
 def test_what_others_wait_for_goes_first() -> None:
     """Calls on the critical path go before evaluations, also on a slot that has read another prompt."""
     slots = filled(4, {"a": 3})
