@@ -61,7 +61,7 @@ def test_the_last_calls_are_spread_over_the_slots() -> None:
     """Where nothing else is left, a slot helps that has at least one call for each slot to take."""
     slots = filled(4, {"a": 4})
     assert [slots.take(), slots.take(), slots.take()] == ["a0", "a1", None]
-    slots = filled(4, {"a": 6})
+    slots = filled(6, {"a": 6})
     assert [slots.take() for _ in range(4)] == ["a0", "a1", "a2", None]
 
 
