@@ -12,16 +12,22 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from domaintraining.api.spec import Auto
 from tests.bench.cases import FULL, MODES, QUICK, SAMPLES, SIDES, SLOTS, Case
 from tests.bench.clock import can_wait_for_clients
 from tests.bench.data import STATED
 from tests.bench.figures import Row, calls_of, row_of, timeline
-from tests.bench.serving import Seen, SideError, measured
+from tests.bench.serving import Seen, SideError, chain_tokens, measured
 from tests.bench.table import HEADS, USE_HEADS, aligned, as_json, bars, cells, markdown, use_cells
 
+FLOOR = (
+    "limit: all slots always busy, shared starts of prompts read once; floor: the same, and calls that need "
+    "another's answer wait for it"
+)
 SCALE = 20.0
 """Model seconds in a real one where only the real clock can be used."""
 PASSING = (
@@ -73,9 +79,10 @@ def main() -> int:
         print(f"error: {failed}", file=sys.stderr)
         return 2
     print("\n" + aligned(USE_HEADS, [line for row in rows for line in use_cells(row)]))
-    print("\n" + (markdown(rows) if given.markdown else aligned(HEADS, list(map(cells, rows)))) + "\n")
+    print("\n" + FLOOR)
+    print((markdown(rows) if given.markdown else aligned(HEADS, list(map(cells, rows)))) + "\n")
     clock: dict[str, Any] = {"clock": "real" if given.scale else "passing", "scale": given.scale}
-    print(as_json(rows, simulated=True, **clock))
+    print(as_json(rows, floors_s=[round(row.floor, 1) for row in rows], simulated=True, **clock))
     return 0 if all(row.holds for row in rows) else 1
 
 
@@ -91,7 +98,12 @@ def _measured(case: Case, number: int, of: int, given: argparse.Namespace) -> Ro
         if given.trace:
             with given.trace.open("w" if number == 1 and side == SIDES[0] else "a", encoding="utf-8") as file:
                 file.writelines(json.dumps(call) + "\n" for call in calls_of(case, side, one))
-    return row_of(case, seen["plain"], seen["trainer"])
+    return row_of(case, seen["plain"], seen["trainer"], _chain(case.samples, case.auto))
+
+
+@cache
+def _chain(samples: int, auto: Auto) -> float:
+    return chain_tokens(Case(samples, auto, 1))
 
 
 if __name__ == "__main__":

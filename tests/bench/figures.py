@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from domaintraining.api.spec import TASKS
 from tests.bench.cases import Case, Side
-from tests.bench.limit import Prompt, limit_seconds, tree_tokens
+from tests.bench.limit import Prompt, floor_seconds, limit_seconds, tree_tokens
 from tests.bench.serving import Seen, Turn
 from tests.sandbox.simulated_ollama.latency import Speed
 
@@ -47,6 +47,8 @@ class Row:
     trainer: Figures
     same_program: bool
     """Programs and trial scores of both tasks are equal."""
+    chain: float = 0.0
+    """Tokens of the longest chain of answers that wait for one another; 0: not measured."""
 
     @property
     def ratio(self) -> float:
@@ -57,6 +59,12 @@ class Row:
     def over_limit(self) -> float:
         """The trainer's time by the limit."""
         return self.trainer.seconds / self.trainer.limit
+
+    @property
+    def floor(self) -> float:
+        """Seconds that the trainer's calls need at least, since some of them wait for others."""
+        own = self.trainer
+        return floor_seconds(own.tree, own.decoded, self.chain, self.case.slots, Speed())
 
     @property
     def holds(self) -> bool:
@@ -82,10 +90,10 @@ def figures_of(seen: Seen, slots: int) -> Figures:
     )
 
 
-def row_of(case: Case, plain: Seen, trainer: Seen) -> Row:
+def row_of(case: Case, plain: Seen, trainer: Seen, chain: float = 0.0) -> Row:
     """A case from what was seen of its sides."""
     same = all(plain.said[what] == trainer.said[what] for what in ("programs", "trials"))
-    return Row(case, figures_of(plain, case.slots), figures_of(trainer, case.slots), same)
+    return Row(case, figures_of(plain, case.slots), figures_of(trainer, case.slots), same, chain)
 
 
 def calls_of(case: Case, side: Side, seen: Seen) -> Iterable[dict[str, Any]]:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -25,6 +25,8 @@ from tests.sandbox.simulated_ollama.server import Options, Server
 
 MODEL: Final = "qwen3:32b"
 REPOSITORY: Final = Path(__file__).parents[2]
+MOST_SLOTS: Final = 64
+"""Calls that a trainer has in flight at most."""
 SIDE_SECONDS: Final = 7200.0
 """Real time after which a side is taken for one that hangs."""
 PASSING_SCALE: Final = 0.01
@@ -110,6 +112,15 @@ class RecordedSlots(Slots):
         turn.read, turn.prefilled = clock(), timing.prefilled
 
 
+def chain_tokens(case: Case) -> float:
+    """Tokens of the longest chain of calls that wait for one another, as the trainer knows it.
+
+    Measured: what the trainer takes where prompts cost nothing and no call slows or waits for another.
+    """
+    free = Speed(prefill=1e9, crowding=0.0, scale=PASSING_SCALE)
+    return _run(replace(case, slots=MOST_SLOTS), "trainer", free, real=False).seconds * free.decode
+
+
 def measured(case: Case, side: Side | Literal["pod"], *, real_scale: float | None = None) -> Seen:
     """Run one side of a case.
 
@@ -121,17 +132,21 @@ def measured(case: Case, side: Side | Literal["pod"], *, real_scale: float | Non
     Raises:
         SideError: the client failed; with the end of what it wrote.
     """
+    speed = Speed(scale=PASSING_SCALE if real_scale is None else real_scale)
+    return _run(case, side, speed, real=real_scale is not None)
+
+
+def _run(case: Case, side: str, speed: Speed, *, real: bool) -> Seen:
     client = Client()
-    scale = PASSING_SCALE if real_scale is None else real_scale
-    with asyncio.Runner(loop_factory=lambda: loop_for(client, real=real_scale is not None)) as runner:
-        return runner.run(_measured(case, side, scale, client))
+    with asyncio.Runner(loop_factory=lambda: loop_for(client, real=real)) as runner:
+        return runner.run(_measured(case, side, speed, client))
 
 
-async def _measured(case: Case, side: str, scale: float, client: Client) -> Seen:
-    options = Options((Model.parsed(MODEL),), slots=case.slots, time_scale=scale)
+async def _measured(case: Case, side: str, speed: Speed, client: Client) -> Seen:
+    options = Options((Model.parsed(MODEL),), slots=case.slots, time_scale=speed.scale)
     listener = Listener(options, "127.0.0.1", 0)
     listener.server = Server(options)
-    slots = RecordedSlots(case.slots, Speed(scale=scale))
+    slots = RecordedSlots(case.slots, speed)
     listener.server.slots = slots
     client.waits_for_server = lambda: slots.asked > 0
     await listener.server._load(listener.server._model(MODEL), options.context, FOREVER)
@@ -164,7 +179,7 @@ async def _measured(case: Case, side: str, scale: float, client: Client) -> Seen
         if said is None:
             written.seek(0)
             raise SideError(f"{case.name}, {side}: " + written.read()[-3000:].decode(errors="replace"))
-    return Seen(began, ended, scale, slots.turns, said)
+    return Seen(began, ended, speed.scale, slots.turns, said)
 
 
 async def _listen(words: int) -> tuple[float, float, dict[str, Any] | None]:

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from tests.bench.limit import limit_seconds, tree_tokens
+from tests.bench.limit import floor_seconds, limit_seconds, tree_tokens
 from tests.sandbox.simulated_ollama.latency import TURN_TOKENS, Message, Speed, prompt_tokens
 
 SYSTEM: Message = ("system", "a b c d")
@@ -45,3 +45,21 @@ def test_equal_prompts_are_read_once_and_strangers_whole() -> None:
 def test_reading_is_one_at_a_time_and_writing_shares_the_decoder(slots: int, seconds: float) -> None:
     """The formula of the facts: tree / 1500 + decoded / (40 P / (1 + 0.08 (P - 1)))."""
     assert limit_seconds(15_000, 4_000, slots, Speed()) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("slots", [1, 4, 16])
+def test_the_floor_is_the_limit_where_nothing_waits(slots: int) -> None:
+    """Calls that may all be made at once keep every slot busy."""
+    assert floor_seconds(1500, 4000, 0, slots, Speed()) == limit_seconds(1500, 4000, slots, Speed())
+
+
+def test_the_floor_of_a_single_chain_is_one_stream() -> None:
+    """Where every call waits for the one before, further slots don't help."""
+    assert floor_seconds(1500, 4000, 4000, 16, Speed()) == pytest.approx(1 + 4000 / 40)
+
+
+def test_the_floor_mixes_few_streams_for_the_chain_with_many_for_the_rest() -> None:
+    """Between the limit and the chain at full crowding, and never below either bound alone."""
+    limit, floor = limit_seconds(0, 23_166, 16, Speed()), floor_seconds(0, 23_166, 1640, 16, Speed())
+    assert limit < floor < 1640 * 2.2 / 40
+    assert floor > 1640 / 40
