@@ -1,164 +1,24 @@
-"""How far a run is: counts in, `api.status.Progress` out. Nothing here knows a percentage but the spans."""
+"""The counts of a run, kept by many threads."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from domaintraining.api.spec import Task
-from domaintraining.api.status import Progress, TaskProgress
+from domaintraining.api.status import Progress
+from domaintraining.trainer.counts import (
+    Counts,
+    MeasureCounts,
+    Measured,
+    Phase,
+    SearchCounts,
+    Step,
+    progress_of,
+)
 from domaintraining.trainer.plan import SearchPlan
 
-Step = Literal["initializing", "loading_data", "search", "prompt_extraction", "validation", "saving"]
-Measured = Literal["loading_data", "validation"]
-Phase = Literal["bootstrap", "proposal", "evaluation"]
-
-SPANS: Final[dict[Step, tuple[int, int]]] = {
-    "initializing": (0, 5),
-    "loading_data": (5, 10),
-    "search": (10, 80),
-    "prompt_extraction": (80, 85),
-    "validation": (85, 95),
-    "saving": (95, 100),
-}
-"""Part of the percentage of each step; each searched task has an equal part of the search's."""
-ORDER: Final[tuple[Step, ...]] = tuple(SPANS)
-SEARCH_STEPS: Final[dict[Task, str]] = {
-    "entities": "entity_optimization",
-    "relations": "relation_optimization",
-}
-PHASES: Final[tuple[Phase, ...]] = ("bootstrap", "proposal", "evaluation")
-CALLS_FOR_AN_ESTIMATE: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class SearchCounts:
-    """One task's search so far."""
-
-    plan: SearchPlan
-    issued: Mapping[Phase, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))
-    """Calls that MIPROv2 made, those that DSPy's cache answered among them."""
-    trials: int = 0
-    """Evaluations that ended, that of the start among them."""
-    best: float | None = None
-    """Best mean F1 over all validation samples."""
-    ended: bool = False
-
-    @property
-    def remaining(self) -> int:
-        """Calls still expected. A phase is over when the next has begun, whatever was planned for it."""
-        if self.ended:
-            return 0
-        return sum(max(0, self._planned(phase) - self.issued[phase]) for phase in PHASES[self._current :])
-
-    @property
-    def fraction(self) -> float:
-        """Part done, 0 to 1."""
-        done = sum(self.issued.values())
-        return 1.0 if self.ended else done / max(1, done + self.remaining)
-
-    @property
-    def words(self) -> str:
-        """What is being done."""
-        if self.ended:
-            return "done"
-        phase = PHASES[self._current]
-        if phase == "evaluation":
-            return f"trial {min(self.trials + 1, self.plan.evaluations)} of {self.plan.evaluations}"
-        doing = "collecting demos" if phase == "bootstrap" else "proposing instructions"
-        return f"{doing}, {self.issued[phase]} of about {self._planned(phase)} calls"
-
-    @property
-    def _current(self) -> int:
-        return max((at for at, phase in enumerate(PHASES) if self.issued[phase]), default=0)
-
-    def _planned(self, phase: Phase) -> int:
-        plan = self.plan
-        calls = {
-            "bootstrap": plan.bootstrap_calls,
-            "proposal": plan.proposal_calls,
-            "evaluation": plan.evaluation_calls,
-        }
-        return max(calls[phase], self.issued[phase])
-
-
-@dataclass(frozen=True, slots=True)
-class MeasureCounts:
-    """Calls of an evaluation outside the search: baseline or held-out."""
-
-    planned: int = 0
-    issued: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """A whole run so far."""
-
-    step: Step = "initializing"
-    message: str = ""
-    searches: Mapping[Task, SearchCounts] = field(default_factory=dict)
-    measures: Mapping[Measured, MeasureCounts] = field(default_factory=dict)
-    answered: int = 0
-    """Calls that the model server answered."""
-    first_call: datetime | None = None
-    finished: bool = False
-
-    @property
-    def issued(self) -> int:
-        """Calls made by all parts of the run."""
-        searches = sum(sum(search.issued.values()) for search in self.searches.values())
-        return searches + sum(measure.issued for measure in self.measures.values())
-
-    @property
-    def remaining(self) -> int:
-        """Calls still expected in this step and those after it."""
-        at = ORDER.index(self.step)
-        searches = sum(search.remaining for search in self.searches.values())
-        return (searches if at <= ORDER.index("search") else 0) + sum(
-            max(0, measure.planned - measure.issued)
-            for step, measure in self.measures.items()
-            if at <= ORDER.index(step)
-        )
-
-    @property
-    def fraction(self) -> float:
-        """Part of the present step that is done, 0 to 1."""
-        if self.step == "search":
-            parts = [search.fraction for search in self.searches.values()]
-            return sum(parts) / max(1, len(parts))
-        if self.step in {"loading_data", "validation"}:
-            measure = self.measures.get(self.step, MeasureCounts())
-            return float(min(1.0, measure.issued / max(1, measure.planned)))
-        return 0.0
-
-
-def progress_of(counts: Counts, now: datetime, at_least: int = 0) -> Progress:
-    """The counts as the report and the status show them.
-
-    Args:
-        counts: the run so far.
-        now: time of the counts.
-        at_least: percentage that was shown before, which is never gone below.
-    """
-    low, high = SPANS[counts.step]
-    percent = 100 if counts.finished else int(low + (high - low) * counts.fraction)
-    return Progress(
-        percent=max(at_least, percent),
-        step=_step(counts),
-        message=counts.message or _message(counts),
-        entities=_task_progress(counts.searches.get("entities")),
-        relations=_task_progress(counts.searches.get("relations")),
-        model_calls=counts.answered,
-        planned_model_calls=counts.answered + counts.remaining,
-        estimated_completion_time=_estimate(counts, now),
-        last_updated_time=timestamp(now),
-    )
-
-
-def timestamp(moment: datetime) -> str:
-    """A time as Kubernetes writes it: RFC 3339 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+__all__ = ["Measured", "Tally"]
 
 
 class Tally:
@@ -166,10 +26,13 @@ class Tally:
 
     Args:
         now: the time.
+        earlier_seconds: running time of earlier attempts.
     """
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._now = now
+    def __init__(
+        self, now: Callable[[], datetime] = lambda: datetime.now(UTC), earlier_seconds: float = 0.0
+    ) -> None:
+        self._now, self._earlier_seconds = now, earlier_seconds
         self._lock = threading.Lock()
         self._counts = Counts()
         self._percent = 0
@@ -178,6 +41,8 @@ class Tally:
         """A step begins; a message of its own stands until the next step."""
         with self._lock:
             self._counts = replace(self._counts, step=step, message=message)
+            if step == "search":
+                self._counts = replace(self._counts, answered_before_search=self._counts.answered)
 
     def plan(self, task: Task, plan: SearchPlan) -> None:
         """What the search for a task is going to do."""
@@ -215,10 +80,17 @@ class Tally:
         with self._lock:
             self._change(task, ended=True)
 
-    def answered(self) -> None:
-        """The model server answered a call."""
+    def answered(self, tokens: int = 0) -> None:
+        """The model server answered a call of so many tokens, prompt and answer."""
         with self._lock:
-            self._counts = replace(self._counts, answered=self._counts.answered + 1)
+            counts = self._counts
+            self._counts = replace(counts, answered=counts.answered + 1, tokens=counts.tokens + tokens)
+
+    @property
+    def model_calls(self) -> int:
+        """Calls that the model server answered."""
+        with self._lock:
+            return self._counts.answered
 
     def finish(self, message: str = "") -> None:
         """The run is over with a result: 100 percent."""
@@ -228,7 +100,7 @@ class Tally:
     def progress(self) -> Progress:
         """The counts as they are now."""
         with self._lock:
-            progress = progress_of(self._counts, self._now(), self._percent)
+            progress = progress_of(self._counts, self._now(), self._percent, self._earlier_seconds)
             self._percent = progress.percent
             return progress
 
@@ -238,32 +110,3 @@ class Tally:
 
     def _first_call(self) -> datetime:
         return self._counts.first_call or self._now()
-
-
-def _step(counts: Counts) -> str:
-    return counts.step if counts.step != "search" else ",".join(SEARCH_STEPS[task] for task in _tasks(counts))
-
-
-def _tasks(counts: Counts) -> Sequence[Task]:
-    return [task for task in SEARCH_STEPS if task in counts.searches]
-
-
-def _message(counts: Counts) -> str:
-    if counts.step != "search":
-        return ""
-    return "; ".join(f"{task}: {counts.searches[task].words}" for task in _tasks(counts))
-
-
-def _task_progress(search: SearchCounts | None) -> TaskProgress | None:
-    if search is None:
-        return None
-    best = None if search.best is None else round(search.best, 3)
-    return TaskProgress(trial=search.trials, total_trials=search.plan.evaluations, best_validation_f1=best)
-
-
-def _estimate(counts: Counts, now: datetime) -> str | None:
-    """When the remaining calls are done at the speed of the whole run so far."""
-    if counts.finished or counts.first_call is None or counts.answered < CALLS_FOR_AN_ESTIMATE:
-        return None
-    per_call = (now - counts.first_call) / max(1, counts.issued)
-    return timestamp(now + min(per_call * counts.remaining, timedelta(days=365)))

@@ -60,7 +60,7 @@ class CountedServer:
         """The answer to one body of /api/chat."""
         self._ending.check()
         answer = self._server.chat(body)
-        self._tally.answered()
+        self._tally.answered(answer.prompt_tokens + answer.answer_tokens)
         self._ending.check()
         return answer
 

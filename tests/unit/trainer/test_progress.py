@@ -15,9 +15,10 @@ from dspy.utils.callback import BaseCallback
 
 from domaintraining.api.spec import Auto, ModelOptions, Optimizer
 from domaintraining.trainer import plan as numbers
+from domaintraining.trainer.counts import Counts, Phase, progress_of
 from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
 from domaintraining.trainer.plan import SearchPlan, search_plan
-from domaintraining.trainer.progress import Counts, Phase, Tally, progress_of
+from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.server import ScriptedServer
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -291,3 +292,33 @@ def test_times_are_as_kubernetes_writes_them() -> None:
     shown = progress_of(Counts(), NOON.replace(microsecond=5)).last_updated_time
     assert shown is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shown)
+
+
+def test_calls_that_are_ahead_of_the_search_count_as_done() -> None:
+    """Answers that MIPROv2 has not come to yet move the percentage and leave less to do."""
+    counted = tally()
+    counted.answered()
+    counted.plan("entities", PLAN)
+    counted.enter("search")
+    search(counted, "bootstrap", 10)
+    for _ in range(60):
+        counted.answered()
+    progress = counted.progress()
+    assert progress.percent == 10 + 70 * 60 // PLAN.calls
+    assert progress.planned_model_calls == 61 + PLAN.calls - 60
+
+
+def test_tokens_and_time_are_estimated_from_the_calls_so_far() -> None:
+    """After ten calls the rest is taken to be like them; what earlier attempts took is added."""
+    times = iter(range(100))
+    counted = Tally(lambda: NOON + timedelta(seconds=next(times)), earlier_seconds=100.0)
+    counted.expect("loading_data", 30)
+    counted.enter("loading_data")
+    assert counted.progress().planned_tokens is None
+    for _ in range(10):
+        counted.measured("loading_data")
+        counted.answered(50)
+    progress = counted.progress()
+    assert (progress.tokens, progress.planned_tokens) == (500, 1500)
+    assert progress.estimated_seconds is not None
+    assert progress.estimated_seconds > 100
