@@ -3,13 +3,16 @@
 Ready, Reconciling and Stalled are read as kstatus does
 (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): the last two are there
 only while they are true.
+
+Ready is about what is served: true where it is a prompt of this generation's hash, also while a later run
+of the same hash goes, rests or fails. What runs is told by Reconciling, Stalled and the stages' conditions.
 """
 
 from typing import Final, NamedTuple
 
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.status import Condition, ConditionStatus
-from domaintraining.controller.decide import Plan, Step, revision_of
+from domaintraining.controller.decide import Plan, Step, last_of_spec
 from domaintraining.controller.observed import Observed
 from domaintraining.errors import DomainTrainingError
 
@@ -43,16 +46,17 @@ def conditions(
         now: time of RFC 3339 for conditions that change.
     """
     trouble = problem or _trouble(observed, plan)
-    ready = _ready(observed, plan, trouble)
+    served = _served(observed)
+    stage = _stage(observed, plan, trouble)
     said = {
         "Available": _available(observed),
-        "Ready": ready,
-        "Reconciling": _reconciling(plan, trouble, ready),
-        "Stalled": _stalled(plan, trouble, ready),
+        "Ready": served or stage,
+        "Reconciling": _reconciling(plan, trouble, stage),
+        "Stalled": _stalled(plan, trouble, served or stage),
         "DatasetValid": _dataset(observed, plan, trouble),
         "ModelReady": _model(observed, trouble),
-        "Trained": _trained(observed, plan, trouble, ready),
-        "Promoted": _promoted(observed, plan),
+        "Trained": _trained(observed, plan, trouble, stage),
+        "Promoted": served or _not_promoted(plan, stage),
     }
     before = {one.type: one for one in observed.resource.status.conditions}
     result = []
@@ -103,9 +107,21 @@ def _available(observed: Observed) -> _Said:
     return _Said("True", Reason.PROMOTED, f"revision {observed.served.number} is served")
 
 
-def _ready(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) -> _Said:
+def _served(observed: Observed) -> _Said | None:
+    """Ready: the prompt of this generation's hash is served, byte for byte as it was kept."""
+    served = observed.served
+    if served is None or not served.promoted or served.hash != observed.resource.hash:
+        return None
+    kept = next((one for one in observed.trained if one.number == served.number), served)
+    if kept.data != served.data:
+        return None
+    return _Said("True", Reason.PROMOTED, f"revision {served.number} is served")
+
+
+def _stage(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) -> _Said:
+    """How far the run is; Ready too, unless a prompt of this hash is served."""
     if plan.step is Step.REST and trouble is None:
-        return _rest(observed)
+        return _rejected(plan.run)
     if _needs_a_person(trouble):
         assert trouble is not None
         return _Said("False", Reason.FAILED, _with_remedy(trouble))
@@ -120,16 +136,9 @@ def _ready(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) 
     return _Said("False", Reason.PENDING, _with_remedy(trouble) if trouble else "the run is being prepared")
 
 
-def _rest(observed: Observed) -> _Said:
-    revision = revision_of(observed, observed.resource.hash)
-    if revision is not None and revision.promoted:
-        return _Said("True", Reason.PROMOTED, f"revision {revision.number} is served")
-    number = revision.number if revision is not None else 0
-    return _Said(
-        "False",
-        Reason.REJECTED,
-        f"no task of run {number} is at least as good as before. {REASONS[Reason.REJECTED].remedy}",
-    )
+def _rejected(number: int) -> _Said:
+    words = f"no task of run {number} is at least as good as before"
+    return _Said("False", Reason.REJECTED, f"{words}. {REASONS[Reason.REJECTED].remedy}")
 
 
 def _stalled(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said | None:
@@ -141,11 +150,11 @@ def _stalled(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _
     return None
 
 
-def _reconciling(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said | None:
+def _reconciling(plan: Plan, trouble: DomainTrainingError | None, stage: _Said) -> _Said | None:
     """A suspended run is neither reconciled nor stalled: it was asked to rest, as Argo CD shows it too."""
     if _needs_a_person(trouble) or (plan.step in (Step.REST, Step.SUSPEND) and trouble is None):
         return None
-    return _Said("True", trouble.reason if trouble else ready.reason, ready.message)
+    return _Said("True", trouble.reason if trouble else stage.reason, stage.message)
 
 
 def _dataset(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) -> _Said:
@@ -174,25 +183,32 @@ def _model(observed: Observed, trouble: DomainTrainingError | None) -> _Said:
     return _Said("Unknown", Reason.PENDING, "the model is not checked yet")
 
 
-def _trained(observed: Observed, plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said:
+def _trained(observed: Observed, plan: Plan, trouble: DomainTrainingError | None, stage: _Said) -> _Said:
+    """The last run of this spec; where one goes, that one."""
     if plan.step is Step.SUPERSEDE and observed.record is not None:
         number = observed.record.run.number
         return _Said("False", Reason.SUPERSEDED, f"run {number} was stopped: the spec asks for another one")
     if plan.step is Step.REST:
-        ended = next((one for one in observed.trained if one.number == plan.run), None)
-        if ended is not None and ended.manifest.get("budgetExhausted") is True:
-            words = f"the budget of run {plan.run} was spent; its best so far is evaluated and kept"
-            return _Said(
-                "True", Reason.BUDGET_EXHAUSTED, f"{words}. {REASONS[Reason.BUDGET_EXHAUSTED].remedy}"
-            )
-        return _Said("True", Reason.TRAINED, f"run {plan.run} ended with a result")
+        return _ended(observed, plan)
     if trouble is not None:
         return _Said("False", trouble.reason, _with_remedy(trouble))
-    return _Said("False", ready.reason, ready.message)
+    return _Said("False", stage.reason, stage.message)
 
 
-def _promoted(observed: Observed, plan: Plan) -> _Said:
-    if plan.step is not Step.REST:
-        return _Said("False", Reason.NOT_ACCEPTED, "no promoted prompt of this spec yet")
-    ready = _rest(observed)
-    return _Said(ready.status, ready.reason, ready.message)
+def _ended(observed: Observed, plan: Plan) -> _Said:
+    last = last_of_spec(observed)
+    if last is None:
+        return _Said("Unknown", Reason.PENDING, "its revision is gone")
+    if last.manifest.get("budgetExhausted") is True:
+        words = f"the budget of run {last.number} was spent; its best so far is evaluated and kept"
+        return _Said("True", Reason.BUDGET_EXHAUSTED, f"{words}. {REASONS[Reason.BUDGET_EXHAUSTED].remedy}")
+    words = f"run {last.number} ended with a result"
+    if last.number != plan.run:
+        words += f" that was not accepted; revision {plan.run} stays served"
+    return _Said("True", Reason.TRAINED, words)
+
+
+def _not_promoted(plan: Plan, stage: _Said) -> _Said:
+    if plan.step is Step.REST:
+        return stage
+    return _Said("False", Reason.NOT_ACCEPTED, "no promoted prompt of this spec yet")

@@ -7,6 +7,7 @@ from typing import Final
 
 from domaintraining.api.budget import limits_of
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
+from domaintraining.api.scalars import RFC3339
 from domaintraining.controller.attempt import pause
 from domaintraining.controller.observed import JobState, Observed, Revision, RunRecord
 from domaintraining.controller.spending import goes_further
@@ -105,11 +106,7 @@ def budget_grew(observed: Observed) -> bool:
     A revision never changes: what goes on is a run with the next number, and the journal answers what the
     last one asked.
     """
-    last = max(
-        (one for one in observed.trained if one.hash == observed.resource.hash),
-        key=lambda revision: revision.number,
-        default=None,
-    )
+    last = last_of_spec(observed)
     return last is not None and goes_further(last.manifest, limits_of(observed.resource.spec.budget))
 
 
@@ -205,12 +202,11 @@ def retrain_wanted(observed: Observed) -> bool:
 
 
 def moment(text: str) -> datetime | None:
-    """A time of RFC 3339 with its zone; None where the text is none."""
+    """A time as status may hold it, of RFC 3339; None where the text is none."""
     try:
-        value = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text) if RFC3339.fullmatch(text) else None
     except ValueError:
         return None
-    return value if value.tzinfo is not None else None
 
 
 def next_number(observed: Observed) -> int:
@@ -227,14 +223,21 @@ def revision_of(observed: Observed, run_hash: str) -> Revision | None:
     return max(found, key=lambda revision: (revision.promoted, revision.number), default=None)
 
 
+def last_of_spec(observed: Observed) -> Revision | None:
+    """The newest revision of this spec, promoted or rejected."""
+    found = [revision for revision in observed.trained if revision.hash == observed.resource.hash]
+    return found[-1] if found else None
+
+
 def to_serve(observed: Observed) -> Revision | None:
     """The promoted revision of this spec, if another is served; None: leave what is served."""
     wanted = revision_of(observed, observed.resource.hash)
     if wanted is None or not wanted.promoted:
         return _lost(observed)
     served = observed.served
-    same = served is not None and served.owned and served.data == wanted.data
-    return None if same else wanted
+    if served is None or not served.owned or served.data != wanted.data:
+        return wanted
+    return None if (served.number, served.hash) == (wanted.number, wanted.hash) else wanted
 
 
 def _lost(observed: Observed) -> Revision | None:

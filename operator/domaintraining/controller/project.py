@@ -16,7 +16,7 @@ from domaintraining.api.status import (
     TaskMetrics,
 )
 from domaintraining.controller.conditions import conditions
-from domaintraining.controller.decide import Plan, Step, open_run, revision_of, superseded
+from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded
 from domaintraining.controller.journal import journal_words
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.revisions import completion_time, metrics_of, prompt_config
@@ -65,10 +65,16 @@ def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingSt
         prompt_config=prompt_config(prompt_name(resource.name), served) if served else None,
         run=_run(observed) or before.run,
         history=_history(observed),
-        last_handled_retrain_time=(record.attempt.retrain if record else None)
-        or before.last_handled_retrain_time,
-        summary=_summary(observed, metrics, progress),
+        last_handled_retrain_time=_handled(observed),
+        summary=_summary(observed, outcome.plan, metrics, progress),
     )
+
+
+def _handled(observed: Observed) -> str | None:
+    """The retrain annotation that the last run acted on; one that is no time asked for nothing."""
+    record = observed.record
+    text = record.attempt.retrain if record else ""
+    return (text if moment(text) else None) or observed.resource.status.last_handled_retrain_time
 
 
 def _auto(observed: Observed) -> str | None:
@@ -114,8 +120,9 @@ def _progress(observed: Observed, outcome: Outcome) -> Progress | None:
     percent = max(min(current.percent, 99), last.percent if last else 0)
     message = outcome.problem.message[:1024] if outcome.problem else current.message
     update: dict[str, Any] = {"percent": percent, "message": message}
-    if outcome.plan.step is Step.SUSPEND:
-        update |= {"message": "suspended", "estimated_completion_time": None}
+    rests = {Step.SUSPEND: "suspended", Step.REST: "superseded"}
+    if outcome.plan.step in rests:
+        update |= {"message": rests[outcome.plan.step], "estimated_completion_time": None}
     return current.model_copy(update=update)
 
 
@@ -181,16 +188,13 @@ def f1_text(metrics: TaskMetrics | None) -> str:
     return f"{before}→{after}"
 
 
-def _summary(observed: Observed, metrics: Metrics | None, progress: Progress | None) -> Summary:
+def _summary(observed: Observed, plan: Plan, metrics: Metrics | None, progress: Progress | None) -> Summary:
+    """The columns; nothing is left to do for a spec whose run has ended, whatever ran after it."""
     resource = observed.resource
+    percent = 100 if plan.step is Step.REST else progress.percent if progress else 0
     return Summary(
         entities=f1_text(metrics.entities) if metrics else "",
         relations=f1_text(metrics.relations) if metrics else "",
-        progress=f"{progress.percent}%" if progress else "0%",
+        progress=f"{percent}%",
         domain=domain_of(resource.name, resource.spec.domain),
     )
-
-
-def settled(observed: Observed) -> Revision | None:
-    """The revision that this generation's hash leads to."""
-    return revision_of(observed, observed.resource.hash)

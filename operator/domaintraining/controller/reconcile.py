@@ -156,12 +156,8 @@ class Reconciler:
         return True
 
     async def _tell(self, resource: Resource, status: DomainTrainingStatus) -> None:
-        """An event for each of Ready and Stalled whose reason changed, and for a run that was superseded."""
-        before = {one.type: one for one in resource.status.conditions}
-        for one in status.conditions:
-            last = before.get(one.type)
-            if not _telling(one) or (last is not None and last.reason == one.reason):
-                continue
+        """An event for each reason that is news."""
+        for one in news(resource.status.conditions, status.conditions):
             now = self.now()
             kind = "Warning" if one.type == "Stalled" else "Normal"
             note = one.message or one.reason
@@ -192,8 +188,22 @@ class Reconciler:
         return None if step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
 
 
-def _telling(condition: Condition) -> bool:
-    return condition.type in ("Ready", "Stalled") or condition.reason == Reason.SUPERSEDED
+def news(before: list[Condition], after: list[Condition]) -> list[Condition]:
+    """Conditions to tell of: Ready and Stalled whose reason changed, and a run that was superseded.
+
+    A later run of a spec whose prompt is served leaves Ready as it is; there, Trained tells of it.
+    """
+    old = {one.type: one for one in before}
+    new = {one.type: one for one in after}
+    telling = {"Ready", "Stalled"}
+    if all("Ready" in said and said["Ready"].status == "True" for said in (old, new)):
+        telling.add("Trained")
+    return [
+        one
+        for one in after
+        if (one.type in telling or one.reason == Reason.SUPERSEDED)
+        and (one.type not in old or old[one.type].reason != one.reason)
+    ]
 
 
 def _only_progress(before: DomainTrainingStatus, after: DomainTrainingStatus) -> bool:

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from domaintraining.api.names import ANNOTATION_RETRAIN
 from domaintraining.controller.attempt import ATTEMPT_KEY
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
@@ -111,9 +110,7 @@ def test_retrain_starts_one_more_run_and_what_was_served_stays() -> None:
     world = World()
     world.train(BETTER)
     served = world.get(CONFIG_MAP, "docs-prompt")
-    annotated = world.resource
-    annotated["metadata"]["annotations"] = {ANNOTATION_RETRAIN: "2026-11-23T12:00:00Z"}
-    world._put(annotated)
+    world.ask("2026-11-23T12:00:00Z")
     world.settle()
     assert "docs-r2-a1" in world.names(JOB)
     assert world.get(CONFIG_MAP, "docs-prompt") == served

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from domaintraining.api.names import LABEL_ATTEMPT, LABEL_RUN, report_name, run_name
+from domaintraining.api.names import ANNOTATION_RETRAIN, LABEL_ATTEMPT, LABEL_RUN, report_name, run_name
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY
 from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, POD, JsonObject
 from domaintraining.controller.memory import MemoryCluster
@@ -89,6 +89,10 @@ class World:
         """
         return asyncio.run(self._settled(meanwhile))
 
+    def look(self) -> None:
+        """Reconcile once."""
+        asyncio.run(self.controller.reconcile(KEY))
+
     async def _settled(self, meanwhile: list[Act] | None) -> float | None:
         for _ in range(20):
             before = (self.cluster._version, len(self.cluster.objects))
@@ -109,6 +113,12 @@ class World:
         """Apply another spec."""
         body = {"spec": SPEC | spec} | {key: self.resource[key] for key in ("apiVersion", "kind", "metadata")}
         self._put(body | {"status": self.resource.get("status", {})})
+
+    def ask(self, moment: str) -> None:
+        """Ask for one more run, by the annotation."""
+        body = self.resource
+        body["metadata"]["annotations"] = {ANNOTATION_RETRAIN: moment}
+        self._put(body)
 
     def restore(self) -> None:
         """The resource and its prompts are from a backup, which keeps no owners; nothing else is there."""
@@ -188,6 +198,11 @@ class World:
         """Status and reason of each condition."""
         listed = self.resource["status"]["conditions"]
         return {one["type"]: (one["status"], one["reason"]) for one in listed}
+
+    def says(self, kind: str) -> str:
+        """Message of a condition."""
+        listed = self.resource["status"]["conditions"]
+        return next(str(one["message"]) for one in listed if one["type"] == kind)
 
     @property
     def told(self) -> list[str]:
