@@ -5,12 +5,14 @@ other: the first answer is everybody's, on which an exact resume depends.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import Budget, BudgetSpent
 from domaintraining.trainer.journal import Journal, call_key
 from domaintraining.trainer.reply import ChatAnswer
 from domaintraining.trainer.server import GivenUp, ModelServer
@@ -54,6 +56,7 @@ class Calls:
         self._slots = Slots(slots)
         self._open: dict[str, _Entry] = {}
         self._failure: BaseException | None = None
+        self._budget: Budget | None = None
         self.missteps = 0
         """Failures of whoever was told an answer."""
         for number in range(slots):
@@ -69,6 +72,7 @@ class Calls:
         Raises:
             GivenUp: the run is being ended.
             DomainTrainingError: the answer cannot be kept.
+            BudgetSpent: the call would go beyond the budget.
         """
         key = self._key(body, rollout)
         with self._work:
@@ -83,7 +87,7 @@ class Calls:
         entry.done.wait()
         if entry.answer is None:
             self._check()
-            raise AssertionError  # an entry ends with an answer or with all of them
+            raise BudgetSpent
         return entry.answer
 
     def expect(
@@ -122,6 +126,18 @@ class Calls:
                 self._slots.drop(key)
                 del self._open[key]
 
+    @contextmanager
+    def limited(self, budget: Budget) -> Iterator[None]:
+        """Send nothing beyond a budget for the time of the block; what was sent is waited for."""
+        with self._work:
+            self._budget = budget
+        try:
+            yield
+        finally:
+            with self._work:
+                self._budget = None
+                self._work.notify_all()
+
     def close(self) -> None:
         """Send nothing more; whoever still waits is told so."""
         self._fail(DomainTrainingError(Reason.TRAINER_FAILED, "the calls are closed"))
@@ -147,13 +163,26 @@ class Calls:
     def _next(self) -> _Entry | None:
         with self._work:
             while self._failure is None:
+                self._refuse()
                 key = self._slots.take()
                 if key is not None:
                     entry = self._open[str(key)]
                     entry.sent = True
+                    self._work.notify()  # with one call more in flight, another slot may have reason to help
                     return entry
                 self._work.wait()
         return None
+
+    def _refuse(self) -> None:
+        """End all calls that wait for a slot, where the budget is spent."""
+        in_flight = sum(entry.sent for entry in self._open.values())
+        if self._budget is None or not self._budget.exhausted(in_flight):
+            return
+        for key, entry in list(self._open.items()):
+            if not entry.sent:
+                self._slots.drop(key)
+                del self._open[key]
+                entry.done.set()
 
     def _answered(self, entry: _Entry, answer: ChatAnswer) -> None:
         with self._work:

@@ -8,6 +8,7 @@ from typing import Final
 
 from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
+from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls import Calls
 from domaintraining.trainer.fingerprint import Fingerprint
 from domaintraining.trainer.journal import Journal, open_journal
@@ -30,6 +31,12 @@ class Connection:
     """Calls to the server of the model that is trained for."""
     proposals: Calls
     """Calls to the server of the model that proposes instructions; often the same."""
+
+    @contextmanager
+    def limited(self, budget: Budget) -> Iterator[None]:
+        """Send nothing beyond a budget for the time of the block."""
+        with self.task.limited(budget), self.proposals.limited(budget):
+            yield
 
 
 @contextmanager

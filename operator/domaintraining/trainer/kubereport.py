@@ -1,4 +1,4 @@
-"""The report's way into its ConfigMap: one kind of request, a merge patch, over urllib3.
+"""The report's way into its ConfigMap: two kinds of request, read and merge patch, over urllib3.
 
 The Kubernetes client would take 30 MiB of memory for it.
 https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/
@@ -74,17 +74,17 @@ class ApiServer:
             OSError, urllib3.exceptions.HTTPError: there is no answer.
             ValueError: the token can't be read.
         """
-        response = self._pool.request(
-            "PATCH",
-            path,
-            body=json.dumps(body).encode(),
-            headers={
-                "Content-Type": MERGE_PATCH,
-                "Accept": "application/json",
-                **(self._token.headers() if self._token else {}),
-            },
-            redirect=False,
-        )
+        return self._request("PATCH", path, json.dumps(body).encode(), {"Content-Type": MERGE_PATCH})
+
+    def read(self, path: str) -> tuple[int, bytes]:
+        """Gets an object; gives the status and the body of the answer. Raises as `merge` does."""
+        return self._request("GET", path, None, {})
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        headers |= {"Accept": "application/json", **(self._token.headers() if self._token else {})}
+        response = self._pool.request(method, path, body=body, headers=headers, redirect=False)
         return response.status, response.data
 
 
@@ -100,7 +100,8 @@ class KubeReport:
     def __init__(self, api: ApiServer, namespace: str, name: str) -> None:
         self._api, self._where = api, f"configmap {namespace}/{name}"
         manager = urlencode({"fieldManager": TRAINER_MANAGER})
-        self._path = f"/api/v1/namespaces/{quote(namespace, '')}/configmaps/{quote(name, '')}?{manager}"
+        self._object = f"/api/v1/namespaces/{quote(namespace, '')}/configmaps/{quote(name, '')}"
+        self._path = f"{self._object}?{manager}"
         self._was_written = False
 
     def publish(self, data: Mapping[str, str]) -> None:
@@ -112,6 +113,15 @@ class KubeReport:
         if status // 100 != 2:
             raise self._meaning(status, answer)
         self._was_written = True
+
+    def read(self) -> Mapping[str, str]:
+        """All keys of the ConfigMap; empty where it can't be read."""
+        try:
+            status, answer = self._api.read(self._object)
+            data = json.loads(answer).get("data") if status == 200 else None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
 
     def _meaning(self, status: int, answer: bytes) -> Exception:
         """What a refusal means. 403 before the first write: the Role may not have reached the server yet."""

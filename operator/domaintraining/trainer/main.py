@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from domaintraining.api.budget import Spent
 from domaintraining.api.reasons import Reason
-from domaintraining.api.report import Report
+from domaintraining.api.report import REPORT_KEY, Report
 from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.connect import Serve
 from domaintraining.trainer.kubereport import KubeReport, in_cluster_api
 from domaintraining.trainer.log import JsonLog, captured
@@ -75,12 +77,14 @@ def attempt(
     Returns:
         The exit code, and what went wrong.
     """
-    tally, ending = Tally(), Ending()
+    earlier = spent_before(run, sink)
+    tally, ending = Tally(earlier_seconds=earlier.seconds), Ending()
+    budget = Budget(run.budget, earlier, lambda: tally.model_calls)
     log = JsonLog(sys.stdout, f"{run.namespace}/{run.name}-r{run.number}", run.domain)
     log.where = lambda: _where(tally)
     report = Report(run=run.number, attempt=number)
-    reporter = Reporter(sink, report, tally.progress, give_up=ending.leave)
-    session = Session(run, tally, reporter, log, ending)
+    reporter = Reporter(sink, report, tally.progress, spent=budget.spent, give_up=ending.leave)
+    session = Session(run, tally, reporter, log, ending, budget)
     with captured(log, verbose=run.verbose):
         reporter.start()
         log.event("run_started", f"attempt {number}", model=run.model.name, image=run.image)
@@ -89,6 +93,20 @@ def attempt(
             _report_failure(session, error)
         reporter.close()
     return (SUCCESS, None) if error is None else (_code(error), error)
+
+
+def spent_before(run: Run, sink: ReportSink) -> Spent:
+    """What the run cost before this attempt.
+
+    The controller tells it when it starts a Job; a pod that takes the place of another one of the same Job
+    finds the rest in the report.
+    """
+    try:
+        report = Report.model_validate_json(sink.read().get(REPORT_KEY, ""))
+    except ValidationError:
+        return run.spent
+    told = report.spent if report.run == run.number else None
+    return told if told is not None and told.calls >= run.spent.calls else run.spent
 
 
 def ollama(session: Session, model: ModelStatus) -> ModelServer:

@@ -17,6 +17,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls import Calls
 from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
 from domaintraining.trainer.log import about
@@ -67,6 +68,8 @@ class Found:
     program: Extraction
     validation_f1: float
     """Mean F1 by document on the validation part, 0 to 1."""
+    cut: bool = False
+    """Whether the budget ended the search: it is the best so far."""
 
 
 def configure_dspy() -> Rollouts:
@@ -166,6 +169,9 @@ def _search(search: Search, means: Means) -> Found:
         ahead.start(summary_batch(search.train))
         try:
             best = compile_search(search, student, watch.guarded(metric), means.setting)
+            found = Found(best, ratio(best.score))
+        except BudgetSpent:
+            found = _best_so_far(watch, means)
         except AdapterParseError:
             message = f"{task}: the model's proposal of an instruction can't be read"
             means.give_up(DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message))
@@ -174,7 +180,14 @@ def _search(search: Search, means: Means) -> Found:
         finally:
             ahead.stop()
     means.tally.search_done(task)
-    return Found(best, ratio(best.score))
+    return found
+
+
+def _best_so_far(watch: Watch, means: Means) -> Found:
+    if watch.best is None:
+        message = "the budget was spent before one prompt was scored on all validation samples"
+        means.give_up(DomainTrainingError(Reason.BUDGET_EXHAUSTED, message))
+    return Found(watch.best, watch.best_f1, cut=True)
 
 
 def _look_ahead(search: Search, means: Means, metric: Callable[..., float]) -> LookAhead:

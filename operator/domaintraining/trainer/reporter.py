@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from domaintraining.api.budget import Spent
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import REPORT_KEY, Failure, Prompts, Report
 from domaintraining.api.status import Progress
@@ -40,6 +41,9 @@ class ReportSink(Protocol):
             DomainTrainingError: the run is gone or superseded, or the report is too large.
         """
 
+    def read(self) -> Mapping[str, str]:
+        """All keys as they are now; empty where that cannot be found out."""
+
 
 def failure_of(error: DomainTrainingError) -> Failure:
     """An error as the report holds it."""
@@ -53,6 +57,7 @@ class Reporter:
         sink: where it goes.
         report: the report to begin with.
         progress: asked for the counts each time.
+        spent: asked for what the run has cost each time.
         give_up: ends the run when it is gone or superseded; called by the reporter's thread.
         sleep, clock: for tests.
     """
@@ -63,11 +68,13 @@ class Reporter:
         report: Report,
         progress: Callable[[], Progress],
         *,
+        spent: Callable[[], Spent | None] = lambda: None,
         give_up: GiveUp = raise_given_up,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sink, self._report, self._progress = sink, report, progress
+        self._sink, self._report = sink, report
+        self._progress, self._spent = progress, spent
         self._give_up, self._sleep, self._clock = give_up, sleep, clock
         self._lock = threading.Lock()
         self._publishing = threading.Lock()
@@ -148,7 +155,8 @@ class Reporter:
     def _publish(self) -> None:
         with self._publishing:
             with self._lock:
-                report = self._report.model_copy(update={"progress": self._progress()})
+                now = {"progress": self._progress(), "spent": self._spent()}
+                report = self._report.model_copy(update=now)
                 new = {key: text for key, text in self._prompts.items() if self._sent.get(key) != text}
             told = _timeless(report)
             if not new and told == self._told and self._clock() - self._told_at < HEARTBEAT_SECONDS:
@@ -160,8 +168,9 @@ class Reporter:
 
 def _timeless(report: Report) -> Report:
     """What a report says, whenever it says it."""
-    times = {"estimated_completion_time": None, "last_updated_time": None}
-    return report.model_copy(update={"progress": report.progress.model_copy(update=times)})
+    times = dict.fromkeys(("estimated_completion_time", "estimated_seconds", "last_updated_time"))
+    progress = report.progress.model_copy(update=times)
+    return report.model_copy(update={"progress": progress, "spent": None})
 
 
 class RecordedReport:
@@ -178,6 +187,10 @@ class RecordedReport:
             raise self._failures.pop(0)
         self.writes.append(dict(data))
         self.data |= data
+
+    def read(self) -> Mapping[str, str]:
+        """What it was given so far."""
+        return dict(self.data)
 
     @property
     def report(self) -> Report:

@@ -10,6 +10,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
 from domaintraining.api.run import Run
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.log import JsonLog
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import Reporter
@@ -74,6 +75,7 @@ class Session:
     reporter: Reporter
     log: JsonLog
     ending: Ending
+    budget: Budget
 
     def announce(self) -> None:
         """Have the report written before the next call; an API server that is away does not stop the run."""

@@ -144,10 +144,13 @@ class _Stages:
         setting = Setting(run, engines[0], engines[1], connection.task.slots)
         searches = [self._material.search(task) for task in run.tasks]
         self._log.event("search_started", f"MIPROv2, auto {run.auto}", tasks=list(run.tasks))
-        found = optimize(searches, Means(setting, connection.task, self._tally, give_up))
+        with connection.limited(self._session.budget):
+            found = optimize(searches, Means(setting, connection.task, self._tally, give_up))
+        cut = any(one.cut for one in found.values())
+        self._session.reporter.update(budget_exhausted=cut)
         self._log.event(
             "search_done",
-            "MIPROv2 is through",
+            "the budget is spent: the best so far is kept" if cut else "MIPROv2 is through",
             validation_f1={task: round(one.validation_f1, 3) for task, one in found.items()},
         )
         return found

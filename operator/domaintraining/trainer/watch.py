@@ -36,8 +36,16 @@ class Watch(BaseCallback):  # type: ignore[misc]
         self._task = task
         self._tally, self._give_up, self._on_evaluation = tally, give_up, on_evaluation
         self._whole: dict[str, bool] = {}
+        self._programs: dict[str, Extraction] = {}
         self._ended = 0
         self._best: float | None = None
+        self.best: Extraction | None = None
+        """The best program so far by all validation samples; None: none was evaluated by all of them."""
+
+    @property
+    def best_f1(self) -> float:
+        """Mean F1 by document of the best program so far, 0 to 1."""
+        return self._best or 0.0
 
     def error(self, error: BaseException) -> NoReturn:
         """End the run with an error of this program."""
@@ -67,21 +75,23 @@ class Watch(BaseCallback):  # type: ignore[misc]
         """Say what an evaluation will ask, and remember whether it is of all validation samples."""
         metadata = inputs.get("callback_metadata") or {}
         self._whole[call_id] = metadata.get("metric_key") == "eval_full"
+        self._programs[call_id] = inputs["program"]
         self._on_evaluation(inputs["program"], inputs["devset"])
 
     def on_evaluate_end(
         self, call_id: str, outputs: Any | None, exception: BaseException | None = None
     ) -> None:
         """Count an evaluation, unless it has no true score."""
-        whole = self._whole.pop(call_id)
+        whole, program = self._whole.pop(call_id), self._programs.pop(call_id)
         if isinstance(exception, Exception):
             self.error(exception)
         if outputs is None:  # the run is being ended
             return
         if any(not prediction.keys() for _, prediction, _ in outputs.results):
             self.error(RuntimeError("a sample without an answer"))
-        if whole:
-            self._best = max(self._best or 0.0, ratio(outputs.score))
+        score = ratio(outputs.score)
+        if whole and (self._best is None or score > self._best):
+            self._best, self.best = score, program
         self._ended += 1
         self._tally.trial(self._task, self._ended, self._best)
 

@@ -5,9 +5,11 @@ from io import StringIO
 
 import pytest
 
+from domaintraining.api.budget import Limits, Spent
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Report
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.log import JsonLog
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import NotWritten, RecordedReport, Reporter
@@ -23,7 +25,8 @@ BROKEN = DomainTrainingError(Reason.TRAINER_FAILED, "broken")
 def make_session(sink: RecordedReport) -> tuple[Session, StringIO]:
     tally, stream = Tally(), StringIO()
     reporter = Reporter(sink, Report(run=1, attempt=1), tally.progress, sleep=lambda _: None)
-    return Session(make_run(), tally, reporter, JsonLog(stream, "r", "d"), Ending()), stream
+    budget = Budget(Limits(), Spent(), lambda: 0)
+    return Session(make_run(), tally, reporter, JsonLog(stream, "r", "d"), Ending(), budget), stream
 
 
 def test_the_first_error_is_the_one_that_counts() -> None:

@@ -1,0 +1,144 @@
+"""What a run may cost: told over all attempts, never gone beyond, and the best so far is kept."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domaintraining.api.budget import Limits, Spent
+from domaintraining.api.reasons import Reason
+from domaintraining.api.report import REPORT_KEY, RESULT_KEY, Report
+from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import Budget, BudgetSpent
+from domaintraining.trainer.calls import Calls
+from domaintraining.trainer.journal import MemoryJournal
+from domaintraining.trainer.main import NEEDS_A_CHANGE, SUCCESS, attempt, spent_before
+from domaintraining.trainer.progress import Tally
+from domaintraining.trainer.reporter import RecordedReport
+from domaintraining.trainer.server import ScriptedServer
+from domaintraining.trainer.session import CountedServer, Ending
+from domaintraining.trainer.slots import CERTAIN, Wish
+from domaintraining.trainer.training import Folders
+from tests.unit.trainer.scripted import answer, make_run, samples
+from tests.unit.trainer.test_calls import Held, asking, body
+
+BASELINE_CALLS = 25
+ENOUGH = 260
+"""Calls for the first evaluations of both searches, not for all."""
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds", "calls", "in_flight", "exhausted"),
+    [
+        (Limits(), 1e6, 10**6, 0, False),
+        (Limits(calls=10), 0, 4, 0, False),
+        (Limits(calls=10), 0, 5, 0, True),
+        (Limits(calls=10), 0, 3, 2, True),
+        (Limits(seconds=100), 39, 0, 64, False),
+        (Limits(seconds=100), 40, 0, 0, True),
+    ],
+)
+def test_a_budget_counts_all_attempts(
+    limits: Limits,
+    seconds: float,
+    calls: int,
+    in_flight: int,
+    exhausted: bool,  # noqa: FBT001
+) -> None:
+    """Earlier attempts took 60 s and 5 calls; calls in flight count as made."""
+    times = iter([0.0, seconds, seconds])
+    budget = Budget(limits, Spent(seconds=60, calls=5), lambda: calls, lambda: next(times))
+    assert budget.exhausted(in_flight) is exhausted
+    assert budget.spent() == Spent(seconds=60 + seconds, calls=5 + calls)
+
+
+def test_nothing_is_sent_beyond_a_budget_and_nobody_is_left_waiting() -> None:
+    """What was sent is waited for; what waits for a slot ends; what is answered stays free."""
+    held = Held()
+    server, tally = ScriptedServer(held), Tally()
+    calls = Calls(CountedServer(server, tally, Ending()), MemoryJournal(), 1)
+    with calls.limited(Budget(Limits(calls=1), Spent(), lambda: tally.model_calls)):
+        first, got = asking(calls, "first")
+        assert held.inside.acquire(timeout=5)
+        calls.expect(body("expected"), Wish(CERTAIN))
+        held.go_on.release()
+        first.join(5)
+        assert got == ["FIRST"]
+        with pytest.raises(BudgetSpent):
+            calls.chat(body("second"))
+        assert calls.chat(body("first")).content == "FIRST"
+    held.go_on.release()
+    assert calls.chat(body("after")).content == "AFTER"
+    assert len(server.bodies) == 2
+    calls.close()
+
+
+Attempt = Callable[..., tuple[int, DomainTrainingError | None, RecordedReport, int]]
+
+
+@pytest.fixture
+def run_attempt(tmp_path: Path) -> Attempt:
+    """An attempt at a run of 40 samples, with one journal for all; gives code, error, report, calls."""
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "samples.jsonl").write_text("\n".join(json.dumps(row) for row in samples(40)))
+
+    def run(**changes: Any) -> tuple[int, DomainTrainingError | None, RecordedReport, int]:
+        sink, server = RecordedReport(), ScriptedServer(answer)
+        folders = Folders(tmp_path, journal=tmp_path / "journal")
+        code, error = attempt(make_run(**changes), folders, sink, lambda *_: server)
+        return code, error, sink, len(server.bodies)
+
+    return run
+
+
+def test_at_its_end_the_best_so_far_is_measured_and_kept(run_attempt: Attempt) -> None:
+    """The search ends early, the result says so, and is measured on the held-out documents all the same."""
+    code, _, sink, calls = run_attempt(budget={"calls": ENOUGH})
+    assert code == SUCCESS
+    assert sink.report.budget_exhausted
+    assert sink.report.spent
+    assert sink.report.spent.calls == calls
+    result = json.loads(sink.data[RESULT_KEY])
+    assert result["metrics"]["entities"]["documents"] == 10
+    assert ENOUGH <= calls <= ENOUGH + 3 * 10, "beyond the budget only the held-out documents"
+
+
+def test_a_larger_budget_goes_on_and_pays_only_what_is_new(run_attempt: Attempt) -> None:
+    """With the journal, what a cut run paid and what its successor pays is what one whole run costs."""
+    _, _, _, cut = run_attempt(budget={"calls": ENOUGH})
+    code, _, sink, rest = run_attempt(budget={"calls": 100_000}, spent={"seconds": 1, "calls": cut})
+    assert code == SUCCESS
+    assert not sink.report.budget_exhausted
+    assert sink.report.spent
+    assert sink.report.spent.calls == cut + rest
+    _, _, _, none = run_attempt()
+    assert none == 0
+
+
+def test_a_budget_without_one_scored_prompt_is_a_failure_with_a_reason(run_attempt: Attempt) -> None:
+    """Nothing was scored, so there is nothing to keep."""
+    code, error, sink, calls = run_attempt(budget={"calls": BASELINE_CALLS})
+    assert code == NEEDS_A_CHANGE
+    assert error
+    assert error.reason is Reason.BUDGET_EXHAUSTED
+    assert calls == BASELINE_CALLS
+    assert RESULT_KEY not in sink.data
+
+
+@pytest.mark.parametrize(
+    ("data", "calls"),
+    [
+        ({}, 7),
+        ({REPORT_KEY: "no report"}, 7),
+        ({REPORT_KEY: Report(run=2, attempt=1, spent=Spent(calls=99)).model_dump_json()}, 7),
+        ({REPORT_KEY: Report(run=1, attempt=1, spent=Spent(calls=3)).model_dump_json()}, 7),
+        ({REPORT_KEY: Report(run=1, attempt=1, spent=Spent(calls=12)).model_dump_json()}, 12),
+    ],
+)
+def test_a_pod_that_takes_anothers_place_goes_on_counting(data: Mapping[str, str], calls: int) -> None:
+    """The report of the same run tells more than the run file, which was written before the first pod."""
+    sink = RecordedReport()
+    sink.data.update(data)
+    assert spent_before(make_run(spent={"calls": 7}), sink).calls == calls
