@@ -76,13 +76,13 @@ class Calls:
         """
         key = self._key(body, rollout)
         with self._work:
-            answer = self._journal.find(key)
-            if answer is not None:
-                return answer
-            self._check()
-            if key not in self._open:
-                self._enter(key, body, ASKED)
-            entry = self._open[key]
+            entry = self._open.get(key)
+            if entry is None:
+                answer = self._journal.find(key)
+                if answer is not None:
+                    return answer
+                self._check()
+                entry = self._enter(key, body, ASKED)
             entry.asked = True
         entry.done.wait()
         if entry.answer is None:
@@ -106,14 +106,15 @@ class Calls:
         """
         key = self._key(body, rollout)
         with self._work:
-            answer = self._journal.find(key)
-            if answer is None and self._failure is None:
-                entry = self._open.get(key)
-                if entry is None:
-                    entry = self._enter(key, body, wish)
-                elif not entry.sent:
+            entry = self._open.get(key)
+            answer = self._journal.find(key) if entry is None else None
+            if entry is not None:
+                if not entry.sent:
                     self._slots.add(key, _prompt(body), wish)
-                entry.then += [then] if then is not None else []
+            elif answer is None and self._failure is None:
+                entry = self._enter(key, body, wish)
+            if entry is not None and then is not None:
+                entry.then.append(then)
         if answer is not None and then is not None:
             self._tell(then, answer)
         return key
@@ -185,15 +186,19 @@ class Calls:
                 entry.done.set()
 
     def _answered(self, entry: _Entry, answer: ChatAnswer) -> None:
-        with self._work:
-            entry.answer = answer
-            del self._open[entry.key]
-        for then in entry.then:  # what follows is known before anybody who waits can ask for it
-            self._tell(then, answer)
-        entry.done.set()
-        with self._work:
-            self._slots.free(entry.key)
-            self._work.notify()
+        """Tell an answer: first whoever goes on from it, so that nobody asks what is going to be expected."""
+        while True:
+            with self._work:
+                listeners, entry.then = entry.then, []
+                if not listeners:
+                    entry.answer = answer
+                    entry.done.set()
+                    del self._open[entry.key]
+                    self._slots.free(entry.key)
+                    self._work.notify()
+                    return
+            for then in listeners:
+                self._tell(then, answer)
 
     def _tell(self, then: Then, answer: ChatAnswer) -> None:
         try:
