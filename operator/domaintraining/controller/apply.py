@@ -6,10 +6,8 @@ from datetime import datetime
 
 from domaintraining.api.names import (
     LABEL_NAME,
-    data_name,
     prompt_name,
     report_name,
-    run_name,
 )
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
@@ -24,13 +22,13 @@ from domaintraining.controller.cluster import (
     SERVICE_ACCOUNT,
     Cluster,
     ClusterError,
-    Kind,
 )
 from domaintraining.controller.decide import Plan, suspended
 from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
 from domaintraining.controller.project import promoted_served, rfc3339
+from domaintraining.controller.removal import is_ours, remove
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import baseline_data, revision_data
 from domaintraining.controller.settings import Settings
@@ -49,7 +47,7 @@ async def put(cluster: Cluster, body: Object) -> None:
         body["kind"], ROLE_BINDING
     )
     found = await cluster.get(kind, metadata["namespace"], metadata["name"])
-    if found is not None and not _is_ours(found, metadata["labels"][LABEL_NAME]):
+    if found is not None and not is_ours(found, metadata["labels"][LABEL_NAME]):
         raise DomainTrainingError(
             Reason.NAME_CONFLICT, f"{body['kind']} {metadata['name']} exists and is not of this resource"
         )
@@ -57,10 +55,6 @@ async def put(cluster: Cluster, body: Object) -> None:
         await cluster.apply(body)
     except ClusterError as error:
         raise failure_of_creation(error.status, str(error)) from error
-
-
-def _is_ours(found: Object, name: str) -> bool:
-    return (found["metadata"].get("labels") or {}).get(LABEL_NAME) == name
 
 
 async def start(
@@ -102,7 +96,7 @@ async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:
     name = report_name(resource.name, run)
     found = await cluster.get(CONFIG_MAP, resource.namespace, name)
     if found is not None and (found.get("data") or found.get("binaryData") or found.get("immutable")):
-        await remove(cluster, resource, CONFIG_MAP, name)
+        await remove(cluster, (resource.namespace, resource.name), CONFIG_MAP, name)
     await put(cluster, manifests.build_report(resource, run))
 
 
@@ -125,7 +119,7 @@ async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None
         found = await cluster.get(JOB, resource.namespace, name)
         owners = (found or {}).get("metadata", {}).get("ownerReferences") or []
         owned = any(one.get("uid") == resource.uid for one in owners)
-        if found is not None and not (owned and _is_ours(found, resource.name)):
+        if found is not None and not (owned and is_ours(found, resource.name)):
             raise DomainTrainingError(
                 Reason.NAME_CONFLICT, f"Job {name} exists and is not of this resource"
             ) from error
@@ -200,44 +194,6 @@ async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision,
     """Take over the revisions that an earlier resource of this name left."""
     for one in revisions:
         await put(cluster, manifests.build_revision(resource, one.number, one.hash, one.data))
-
-
-async def remove(cluster: Cluster, resource: Resource, kind: Kind, name: str) -> None:
-    """Delete an object where it is there and of this resource."""
-    found = await cluster.get(kind, resource.namespace, name)
-    if found is not None and _is_ours(found, resource.name):
-        await cluster.delete(kind, resource.namespace, name, uid=found["metadata"]["uid"])
-
-
-async def clean_up(cluster: Cluster, observed: Observed) -> None:
-    """Remove what only a running trainer of the last run needs: its rights and the copy of inline samples."""
-    resource, record = observed.resource, observed.record
-    if record is None:
-        return
-    name = run_name(resource.name, record.run.number)
-    if await cluster.get(SERVICE_ACCOUNT, resource.namespace, name) is not None:
-        await _take_back(cluster, resource, record.run.number)
-
-
-async def _take_back(cluster: Cluster, resource: Resource, run: int) -> None:
-    """The ServiceAccount, made first, goes last: while it is there, the others may be."""
-    await remove(cluster, resource, CONFIG_MAP, data_name(resource.name, run))
-    for kind in (ROLE_BINDING, ROLE, SERVICE_ACCOUNT):
-        await remove(cluster, resource, kind, run_name(resource.name, run))
-
-
-async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
-    """Remove revisions beyond the limit, and what runs left that a later one followed.
-
-    The run's own ConfigMap goes last: while it is there, the others may be.
-    """
-    resource = observed.resource
-    for one in plan.prune:
-        await remove(cluster, resource, CONFIG_MAP, prompt_name(resource.name, one.number))
-    for run in plan.forget:
-        await _take_back(cluster, resource, run)
-        for name in (report_name(resource.name, run), run_name(resource.name, run)):
-            await remove(cluster, resource, CONFIG_MAP, name)
 
 
 def event_name(resource: Resource, kind: str, reason: str, now: datetime) -> str:

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
@@ -13,6 +14,7 @@ from domaintraining.controller import handlers
 from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError
 from domaintraining.controller.kube import KubeCluster
 from domaintraining.controller.models import HttpModelServers
+from domaintraining.controller.orphans import remove_orphans
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings, SettingsError
@@ -99,14 +101,16 @@ async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> No
 
 
 async def resync(cluster: Cluster, queue: WorkQueue, settings: Settings) -> None:
-    """Look at every resource now and then: what an event missed is found here."""
+    """Look now and then at every resource, and for what those that are gone left: what an event missed."""
     while True:
         await asyncio.sleep(settings.resync_seconds)
         for namespace in settings.namespaces or (None,):
             try:
                 found = await cluster.find(DOMAIN_TRAINING, namespace, {})
+                known = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in found}
+                for key in sorted(known):
+                    queue.add(key)
+                before = datetime.now(UTC) - timedelta(seconds=settings.resync_seconds)
+                await remove_orphans(cluster, namespace, known, before)
             except ClusterError as error:
                 log.warning("resync: %s", error)
-                continue
-            for body in found:
-                queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))

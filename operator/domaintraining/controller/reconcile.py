@@ -19,6 +19,7 @@ from domaintraining.controller.observed import Object, Observed, Preflight, Reso
 from domaintraining.controller.preflight import check_data, check_model, check_prompt_model
 from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.settings import Settings
 from domaintraining.errors import DomainTrainingError
 
@@ -120,7 +121,7 @@ class Reconciler:
         if plan.serve is not None:
             await apply.serve(cluster, resource, plan.serve)
             return True
-        await apply.prune(cluster, observed, plan)
+        await prune(cluster, observed, plan)
         return await self._step(observed, plan)
 
     async def _step(self, observed: Observed, plan: Plan) -> bool:
@@ -138,7 +139,7 @@ class Reconciler:
             await apply.take_over(cluster, observed)
             return True
         if plan.step is Step.REST and not any(job.active for job in observed.jobs):
-            await apply.clean_up(cluster, observed)
+            await clean_up(cluster, observed)
         return False
 
     async def _write(self, resource: Resource, status: DomainTrainingStatus) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domaintraining.api.names import LABEL_ATTEMPT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_RUN
 from domaintraining.controller.cluster import DOMAIN_TRAINING, ClusterError, JsonObject
 from domaintraining.controller.main import _code, main, resync
 from domaintraining.controller.memory import MemoryCluster
@@ -80,6 +81,25 @@ def test_everything_is_looked_at_now_and_then() -> None:
     assert resynced(MemoryCluster(*everywhere)) == {("a", "docs"), ("b", "docs"), ("c", "docs")}
     assert resynced(MemoryCluster(*everywhere), "b") == {("b", "docs")}
     assert resynced(Failing(*everywhere), "a", "b") == {("b", "docs")}
+
+
+def test_what_is_left_of_a_deleted_resource_goes_with_the_resync() -> None:
+    """After a complete list of the resources there; without one nothing is removed."""
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "namespace": "a",
+            "name": "docs-r1-a1",
+            "creationTimestamp": "2020-01-01T00:00:00Z",
+            "labels": {LABEL_NAME: "docs", LABEL_MANAGED_BY: "domaintraining"}
+            | {LABEL_RUN: "1", LABEL_ATTEMPT: "1"},
+        },
+    }
+    for kind, kept in ((MemoryCluster, 0), (Failing, 1)):
+        cluster = kind(job)
+        assert resynced(cluster, "a") == set()
+        assert len(cluster.objects) == kept
 
 
 def test_a_task_that_ends_by_itself_ends_the_process_with_an_error() -> None:

@@ -1,0 +1,61 @@
+"""Removing what runs left: each object only where it is of the resource that it is named after."""
+
+from domaintraining.api.names import LABEL_NAME, data_name, prompt_name, report_name, run_name
+from domaintraining.controller.cluster import (
+    CONFIG_MAP,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    Cluster,
+    Kind,
+)
+from domaintraining.controller.decide import Plan
+from domaintraining.controller.observed import Object, Observed
+
+Key = tuple[str, str]
+"""Namespace and name of a resource."""
+
+
+def is_ours(found: Object, name: str) -> bool:
+    """Whether an object bears the label of the resource of this name."""
+    return (found["metadata"].get("labels") or {}).get(LABEL_NAME) == name
+
+
+async def remove(cluster: Cluster, key: Key, kind: Kind, name: str) -> None:
+    """Delete an object where it is there and of this resource."""
+    found = await cluster.get(kind, key[0], name)
+    if found is not None and is_ours(found, key[1]):
+        await cluster.delete(kind, key[0], name, uid=found["metadata"]["uid"])
+
+
+async def take_back(cluster: Cluster, key: Key, run: int) -> None:
+    """Remove a trainer's rights and samples. The ServiceAccount, made first, goes last."""
+    await remove(cluster, key, CONFIG_MAP, data_name(key[1], run))
+    for kind in (ROLE_BINDING, ROLE, SERVICE_ACCOUNT):
+        await remove(cluster, key, kind, run_name(key[1], run))
+
+
+async def forget(cluster: Cluster, key: Key, run: int) -> None:
+    """Remove all of a run but its revision and its Jobs. The run's own ConfigMap, made first, goes last."""
+    await take_back(cluster, key, run)
+    for name in (report_name(key[1], run), run_name(key[1], run)):
+        await remove(cluster, key, CONFIG_MAP, name)
+
+
+async def clean_up(cluster: Cluster, observed: Observed) -> None:
+    """Remove what only a running trainer of the last run needs: its rights and the copy of inline samples."""
+    resource, record = observed.resource, observed.record
+    if record is None:
+        return
+    name = run_name(resource.name, record.run.number)
+    if await cluster.get(SERVICE_ACCOUNT, resource.namespace, name) is not None:
+        await take_back(cluster, (resource.namespace, resource.name), record.run.number)
+
+
+async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
+    """Remove revisions beyond the limit, and what runs left that a later one followed."""
+    key = (observed.resource.namespace, observed.resource.name)
+    for one in plan.prune:
+        await remove(cluster, key, CONFIG_MAP, prompt_name(key[1], one.number))
+    for run in plan.forget:
+        await forget(cluster, key, run)
