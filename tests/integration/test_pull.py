@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
+from itertools import pairwise
 from urllib.request import urlopen
 
 from tests.integration.trainings import apply, condition, jobs, ready, status
@@ -13,6 +15,9 @@ from tests.sandbox.environment import Sandbox
 MODEL = "qwen2.5:72b"
 LAST = 99
 """What status says until the Job exists; a status that is read late may still say it then."""
+PAUSE_SECONDS = 2.9
+CHANGES = 2
+"""Writes that wait for nothing: the Job that follows the pull, and its pod."""
 PERCENT = re.compile(r"(\d+) ?%")
 
 
@@ -20,6 +25,13 @@ def installed(url: str) -> set[str]:
     """Names of the models on the server."""
     with urlopen(f"{url}/api/tags", timeout=10) as reply:
         return {model["name"] for model in json.load(reply)["models"]}
+
+
+def written(sandbox: Sandbox, space: str) -> list[datetime]:
+    """When the API server was asked to write the status."""
+    path = f"/namespaces/{space}/domaintrainings/docs/status"
+    events = [event for event in sandbox.cluster.audited() if path in event["requestURI"]]
+    return [datetime.fromisoformat(event["requestReceivedTimestamp"]) for event in events]
 
 
 def test_a_missing_model_is_pulled_with_its_percentage_in_status(sandbox: Sandbox, space: str) -> None:
@@ -43,6 +55,8 @@ def test_a_missing_model_is_pulled_with_its_percentage_in_status(sandbox: Sandbo
     assert seen == sorted(seen), "a percentage fell"
     assert len(set(seen)) >= 3
     assert seen[0] < 50
+    between = [(after - before).total_seconds() for before, after in pairwise(written(sandbox, space))]
+    assert len([pause for pause in between if pause < PAUSE_SECONDS]) <= CHANGES, between
     shown = ready(sandbox, space)
     assert shown["model"]["name"] == MODEL
     assert MODEL in installed(shown["model"]["endpoint"])
