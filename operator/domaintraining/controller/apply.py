@@ -28,7 +28,7 @@ from domaintraining.controller.diagnose import failure_of_creation, failure_of_j
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
 from domaintraining.controller.project import promoted_served, rfc3339
-from domaintraining.controller.removal import is_ours, remove
+from domaintraining.controller.removal import is_ours, refers_to_ours, remove
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import baseline_data, revision_data
 from domaintraining.controller.settings import Settings
@@ -52,9 +52,24 @@ async def put(cluster: Cluster, body: Object) -> None:
             Reason.NAME_CONFLICT, f"{body['kind']} {metadata['name']} exists and is not of this resource"
         )
     try:
-        await cluster.apply(body)
+        await cluster.apply(_taking_over(body, found) if found is not None else body)
     except ClusterError as error:
         raise failure_of_creation(error.status, str(error)) from error
+
+
+def _taking_over(body: Object, found: Object) -> Object:
+    """An object over one that a resource of an earlier uid may own: two controllers would be refused.
+
+    Its reference loses that word only: what another field manager set, an apply does not remove. The garbage
+    collector removes references to what is gone.
+    """
+    owners = body["metadata"]["ownerReferences"]
+    stale = [
+        one | {"controller": False, "blockOwnerDeletion": False}
+        for one in found["metadata"].get("ownerReferences") or []
+        if refers_to_ours(one) and one.get("uid") != owners[0]["uid"]
+    ]
+    return body | {"metadata": body["metadata"] | {"ownerReferences": [*owners, *stale]}}
 
 
 async def start(

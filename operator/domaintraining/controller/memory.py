@@ -14,8 +14,8 @@ class MemoryCluster:
     """Cluster in memory, with a few of the API server's rules.
 
     These are uid and resourceVersion, names that are taken, immutable ConfigMaps, the status subresource and
-    the generation of DomainTrainings, and that a write without effect changes nothing. Apply sets the fields
-    given and removes none; deleting removes no owned objects.
+    the generation of DomainTrainings, owner references (by uid, one controller), and that a write without
+    effect changes nothing. Apply sets the fields given and removes none; deleting removes no owned objects.
     """
 
     def __init__(self, *objects: JsonObject) -> None:
@@ -96,6 +96,11 @@ class MemoryCluster:
     def _merge(self, address: Address, given: JsonObject, base: JsonObject) -> JsonObject:
         found = self.objects.get(address)
         merged = _overwritten(base, given)
+        if owners := _owners(base, given):
+            merged["metadata"]["ownerReferences"] = owners
+        if len([one for one in owners if one.get("controller")]) > 1:
+            message = f"{address[0].plural} {address[2]}: only one reference can have controller set to true"
+            raise ClusterError(422, "Invalid", message)
         if found is not None and found.get("immutable") and merged.get("data") != found.get("data"):
             raise ClusterError(422, "Invalid", f"{address[0].plural} {address[2]}: data is immutable")
         if merged != found:
@@ -121,6 +126,13 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copied(part) for key, part in value.items()}
     return [_copied(part) for part in value] if isinstance(value, list) else value
+
+
+def _owners(base: JsonObject, given: JsonObject) -> list[JsonObject]:
+    """Owner references of both: a list that is merged by uid."""
+    parts = (part.get("metadata", {}).get("ownerReferences") or [] for part in (base, given))
+    old, new = ({one.get("uid"): one for one in part} for part in parts)
+    return [_overwritten(old.get(uid, {}), new.get(uid, {})) for uid in old | new]
 
 
 def _overwritten(base: Any, given: Any) -> Any:

@@ -11,8 +11,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from domaintraining.api.names import (
-    GROUP,
-    KIND,
     LABEL_ATTEMPT,
     LABEL_MANAGED_BY,
     LABEL_NAME,
@@ -25,7 +23,7 @@ from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, 
 from domaintraining.controller.manifests import ROLE_RUN
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object
-from domaintraining.controller.removal import Key, forget
+from domaintraining.controller.removal import Key, forget, refers_to_ours
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +75,7 @@ def _made_for(one: Object, name: str) -> bool:
         return False
     made = run_name(name, run) if attempt is None else job_name(name, run, attempt)
     return one["metadata"]["name"] == made and all(
-        owner.get("kind") == KIND
-        and str(owner.get("apiVersion")).partition("/")[0] == GROUP
-        and owner.get("name") == name
+        refers_to_ours(owner) and owner.get("name") == name
         for owner in one["metadata"].get("ownerReferences") or []
     )
 

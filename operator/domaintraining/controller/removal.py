@@ -1,6 +1,6 @@
 """Removing what runs left: each object only where it is of the resource that it is named after."""
 
-from domaintraining.api.names import LABEL_NAME, data_name, prompt_name, report_name, run_name
+from domaintraining.api.names import GROUP, KIND, LABEL_NAME, data_name, prompt_name, report_name, run_name
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
     ROLE,
@@ -19,6 +19,11 @@ Key = tuple[str, str]
 def is_ours(found: Object, name: str) -> bool:
     """Whether an object bears the label of the resource of this name."""
     return (found["metadata"].get("labels") or {}).get(LABEL_NAME) == name
+
+
+def refers_to_ours(owner: Object) -> bool:
+    """Whether an owner reference is to a DomainTraining, of whatever version."""
+    return owner.get("kind") == KIND and str(owner.get("apiVersion")).partition("/")[0] == GROUP
 
 
 async def remove(cluster: Cluster, key: Key, kind: Kind, name: str) -> None:

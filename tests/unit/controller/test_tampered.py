@@ -106,19 +106,41 @@ def test_a_job_that_another_controller_made_meanwhile_is_the_one() -> None:
     assert late.names(JOB) == ["docs-r1-a1"]
 
 
-def test_a_restored_resource_serves_what_it_had_without_a_job() -> None:
-    """Its revisions have no owner, and no run is recorded; the next run counts on."""
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_restored_resource_serves_what_it_had_without_a_job(*, stale: bool) -> None:
+    """Its revisions have no owner, or one that is gone, and no run is recorded; the next run counts on."""
     world = World()
     world.train(BETTER)
-    world.restore()
+    world.restore(owners=stale)
     world.settle()
     assert world.conditions["Ready"] == ("True", "Promoted")
     assert world.names(JOB) == []
-    owners = world.get(CONFIG_MAP, "docs-prompt-r1")["metadata"]["ownerReferences"]
-    assert [one["uid"] for one in owners] == ["uid-docs"]
+    for name in ("docs-prompt", "docs-prompt-r0", "docs-prompt-r1"):
+        owners = world.get(CONFIG_MAP, name)["metadata"]["ownerReferences"]
+        assert [one["uid"] for one in owners if one["controller"]] == ["uid-restored"]
     world.change(optimizer={"seed": 10})
     world.settle()
     assert world.names(JOB) == ["docs-r2-a1"]
+
+
+def test_a_prompt_that_somebody_else_controls_is_told_and_left_alone() -> None:
+    """Only references to a resource of this kind are ours to replace."""
+    world = World()
+    world.train(BETTER)
+    world.restore()
+    prompt = world.get(CONFIG_MAP, "docs-prompt-r1")
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": "app",
+        "uid": "uid-app",
+        "controller": True,
+    }
+    prompt["metadata"]["ownerReferences"] = [owner]
+    world._put(prompt)
+    world.settle()
+    assert world.conditions["Stalled"] == ("True", "AdmissionDenied")
+    assert world.get(CONFIG_MAP, "docs-prompt-r1")["metadata"]["ownerReferences"] == [owner]
 
 
 @pytest.mark.parametrize("edited", [None, {"entities.prompt.txt": "my own"}])

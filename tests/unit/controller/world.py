@@ -120,16 +120,21 @@ class World:
         body["metadata"]["annotations"] = {ANNOTATION_RETRAIN: moment}
         self._put(body)
 
-    def restore(self) -> None:
-        """The resource and its prompts are from a backup, which keeps no owners; nothing else is there."""
-        metadata = {key: self.resource["metadata"][key] for key in ("namespace", "name", "uid")}
+    def restore(self, *, owners: bool = False) -> None:
+        """The resource and its prompts are from a backup; nothing else is there.
+
+        Args:
+            owners: whether it kept the owner references, which name the uid of before.
+        """
+        metadata = {"namespace": "team", "name": "docs", "uid": "uid-restored"}
         resource = {key: self.resource[key] for key in ("apiVersion", "kind", "spec")} | {
             "metadata": metadata
         }
         prompts = [self.get(CONFIG_MAP, name) for name in self.names(CONFIG_MAP) if "-prompt" in name]
         self.cluster.objects.clear()
         for prompt in prompts:
-            del prompt["metadata"]["ownerReferences"]
+            if not owners:
+                del prompt["metadata"]["ownerReferences"]
             self._put(prompt)
         self._put(resource)
 
