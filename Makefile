@@ -55,8 +55,9 @@ format: $(READY) ## put the sources into their form
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
 
-generate: $(READY) ## write the CRD and the tables of the README from the models
+generate: $(READY) ## write the CRD, the operator's manifest and the tables of the README
 	$(RUN) -m domaintraining crd -o crds/domaintrainings.yaml
+	$(RUN) -m domaintraining install charts/domaintraining/files/rules.yaml -o charts/operator.yaml
 	if [[ -e README.md ]]; then $(RUN) -m domaintraining docs README.md; fi
 
 controlplane: $(READY)

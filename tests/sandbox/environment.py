@@ -32,6 +32,7 @@ SLOTS = 4
 PULLABLE = ("qwen3:8b,size=5200000000", "qwen2.5:72b,size=47000000000")
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"
+MANIFEST = REPOSITORY / "charts" / "operator.yaml"
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 0.1
 
@@ -121,55 +122,18 @@ def default_state() -> Path:
 
 
 def operator_objects(model_server: str) -> list[Json]:
-    """Namespace, identity, rights and Deployment of the operator, as the chart makes them."""
-    account = {"kind": "ServiceAccount", "name": CONTROLLER, "namespace": NAMESPACE}
-    rbac = "rbac.authorization.k8s.io"
-    reference = {"apiGroup": rbac, "kind": "ClusterRole", "name": CONTROLLER}
-    named = {"metadata": {"name": CONTROLLER}}
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    binding = {"roleRef": reference, "subjects": [account]}
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _inside(CONTROLLER)},
-        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", **named, "rules": rules},
-        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRoleBinding", **named, **binding},
-        _deployment(model_server),
-    ]
-
-
-def _deployment(model_server: str) -> Json:
-    variables = {
+    """What users install, with the sandbox's image and settings put into it."""
+    objects: list[Json] = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
+    (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
+    variables = {one["name"]: one["value"] for one in container["env"]} | {
         "OLLAMA_BASE_URL": model_server,
         "OLLAMA_MODEL_GENERATION": MODEL,
         "OLLAMA_NUM_PARALLEL": str(SLOTS),
         "TRAINER_IMAGE": IMAGE,
     }
-    container = {
-        "name": "controller",
-        "image": IMAGE,
-        "args": ["controller"],
-        "env": [{"name": name, "value": value} for name, value in variables.items()],
-    }
-    labels = {"app.kubernetes.io/name": CONTROLLER}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": _inside(CONTROLLER),
-        "spec": {
-            "replicas": 1,
-            "strategy": {"type": "Recreate"},
-            "minReadySeconds": 4,  # there is no probe: one that ends at once must not count as available
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"serviceAccountName": CONTROLLER, "containers": [container]},
-            },
-        },
-    }
-
-
-def _inside(name: str) -> Json:
-    return {"name": name, "namespace": NAMESPACE}
+    container["image"] = IMAGE
+    container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+    return objects
 
 
 def _listens(server: Daemon) -> bool:

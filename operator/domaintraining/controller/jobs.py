@@ -27,6 +27,23 @@ SHORTEST_LIFE: Final = 60
 """Seconds that a finished Job stays at least: one that is gone before it was seen would be made again."""
 FINAL_EXIT_CODES: Final = (3, 75)
 """A failure that needs a change, and one that may pass, which the controller tries again."""
+USER: Final = 65532
+"""The image's user and group, which have no name there."""
+RESTRICTED_POD: Final[Object] = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+RESTRICTED_CONTAINER: Final[Object] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""With RESTRICTED_POD more than the level `restricted` of the Pod Security Standards asks for.
+
+See https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
 
 
 def build_job(resource: Resource, run: Run, attempt: Attempt) -> Object:
@@ -79,13 +96,7 @@ def _pod(resource: Resource, run: Run, attempt: Attempt) -> Object:
         "serviceAccountName": run_name(resource.name, run.number),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "fsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": RESTRICTED_POD | {"fsGroup": USER},
         "containers": [_container(resource, run, attempt)],
         "volumes": _volumes(resource, run),
         "nodeSelector": dict(job.node_selector),
@@ -123,11 +134,7 @@ def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
         ],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
         "resources": resource.spec.job.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": RESTRICTED_CONTAINER,
         "terminationMessagePolicy": "File",
         "volumeMounts": [
             *({"name": name, "mountPath": path, "readOnly": True} for name, path in mounts),

@@ -10,6 +10,7 @@ from typing import Any
 
 import kopf
 
+from domaintraining.api.names import MANAGER
 from domaintraining.controller import handlers
 from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError
 from domaintraining.controller.kube import KubeCluster
@@ -93,6 +94,7 @@ async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> No
     await kopf.operator(
         registry=registry,
         settings=options,
+        identity=MANAGER,  # type: ignore[arg-type] # kopf would ask for a name of the user: the image's has none
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,

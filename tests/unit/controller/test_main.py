@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import kopf
 import pytest
 
-from domaintraining.api.names import LABEL_ATTEMPT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_RUN
+from domaintraining.api.names import LABEL_ATTEMPT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_RUN, MANAGER
 from domaintraining.controller.cluster import DOMAIN_TRAINING, ClusterError, JsonObject
-from domaintraining.controller.main import _code, main, resync
+from domaintraining.controller.main import _code, main, resync, watch
 from domaintraining.controller.memory import MemoryCluster
 from domaintraining.controller.objects import Kind
 from domaintraining.controller.settings import Settings
@@ -119,3 +120,18 @@ def test_a_task_that_ends_by_itself_ends_the_process_with_an_error() -> None:
     assert asyncio.run(code(ends(), "stop")) == 0
     assert asyncio.run(code(ends(), "watch")) == 1
     assert asyncio.run(code(fails(), "queue")) == 1
+
+
+def test_a_user_without_a_name_can_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image's user is a number; kopf would look its name up and end with a KeyError."""
+    told: dict[str, Any] = {}
+
+    async def operator(**given: Any) -> None:
+        told.update(given)
+
+    async def nothing(_: Key) -> None:
+        pass
+
+    monkeypatch.setattr(kopf, "operator", operator)
+    asyncio.run(watch(WorkQueue(nothing), Settings(trainer_image="i"), asyncio.Event()))
+    assert told["identity"] == MANAGER

@@ -1,4 +1,4 @@
-"""The operator as the sandbox installs it: its own identity, the chart's rights, and no more."""
+"""The operator as the sandbox installs it: what users install, with its own image and settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from domaintraining.controller.settings import Settings
-from tests.sandbox.environment import CONTROLLER, NAMESPACE, RULES, Sandbox, operator_objects
+from tests.sandbox.environment import CONTROLLER, MANIFEST, NAMESPACE, RULES, Sandbox, operator_objects
 
 URL = "http://127.0.0.1:4711"
 
@@ -20,6 +20,16 @@ def by_kind() -> dict[str, dict[str, Any]]:
     found = {one["kind"]: one for one in objects}
     assert len(found) == len(objects)
     return found
+
+
+def test_only_image_and_settings_are_the_sandboxs() -> None:
+    """Everything else is charts/operator.yaml, so that demo and tests run what users install."""
+    users = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
+    ours = operator_objects(URL)
+    for objects in (users, ours):
+        (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
+        del container["image"], container["env"]
+    assert ours == users
 
 
 def test_namespace_and_identity_come_before_what_refers_to_them() -> None:
