@@ -37,8 +37,9 @@ class Collecting:
     def attempts(self) -> list[tuple[int, dspy.Example]]:
         """Attempts that are certain now: their numbers and samples; each is given once."""
         room = self._size - len(self._made) - self._flying
-        certain = list(enumerate(self._tried))[self._next : self._next + max(0, room)]
-        self._next += len(certain)
+        end = min(self._next + max(0, room), len(self._tried))
+        certain = [(number, self._tried[number]) for number in range(self._next, end)]
+        self._next = end
         self._flying += len(certain)
         return certain
 
