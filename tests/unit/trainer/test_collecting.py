@@ -22,7 +22,7 @@ def test_no_attempt_is_made_that_one_after_the_other_would_not_make(seed: int) -
     rng = Random(seed)
     good = {number for number in range(12) if rng.random() < 0.4}
     size = rng.randint(1, 3)
-    in_turn = []
+    in_turn: list[int] = []
     for number in range(12):
         if sum(one in good for one in in_turn) >= size:
             break
