@@ -10,6 +10,8 @@ RUN /opt/venv/bin/python -m pip install --require-hashes --only-binary=:all: -r 
 
 FROM ${BASE_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/domaintraining PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The user below has no entry in /etc/passwd: without this the Kubernetes client finds no home and ends.
+ENV HOME=/tmp
 COPY --from=dependencies /opt/venv /opt/venv
 COPY operator/domaintraining /opt/domaintraining/domaintraining
 # A number, so that the kubelet can see that it is not root.

@@ -46,9 +46,7 @@ def manifest(rules: str) -> str:
 def main(argv: list[str]) -> int:
     """Prints the manifest, or writes it to a file."""
     parser = argparse.ArgumentParser(prog="domaintraining install", description="Write the manifest.")
-    parser.add_argument(
-        "rules", type=Path, metavar="RULES", help="YAML with the rules of its ClusterRole"
-    )
+    parser.add_argument("rules", type=Path, metavar="RULES", help="YAML with the rules of its ClusterRole")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (standard output)")
     given = parser.parse_args(argv)
     text = manifest(given.rules.read_text(encoding="utf-8"))
