@@ -245,6 +245,17 @@ def test_a_cut_reply_says_so_in_both_forms(server: SimulatedOllama) -> None:
     assert not any(line["done"] for line in lines)
 
 
+def test_a_wavering_server_answers_equal_calls_differently(server: SimulatedOllama) -> None:
+    """Also at temperature 0, as slots that are served together may."""
+
+    def answers() -> set[str]:
+        return {json.loads(call(server, "/api/chat", question())[1])["message"]["content"] for _ in range(9)}
+
+    assert len(answers()) == 1
+    server.set_faults(Faults(waver_rate=1))
+    assert len(answers()) > 1
+
+
 def test_connections_are_torn_and_refused_and_come_back(server: SimulatedOllama) -> None:
     """A reset in the middle; then nobody listens; then the same server at the same address."""
     server.set_faults(Faults(reset_rate=1))

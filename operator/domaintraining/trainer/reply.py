@@ -12,7 +12,14 @@ from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
 
 CUT: Final = "cut"
-"""done_reason of an answer that the server broke off; `length` is that of one cut by num_predict."""
+"""done_reason of an answer that the server broke off because the model repeats itself without end; `length`
+is that of one cut by num_predict."""
+REPEATING: Final = re.compile(r"\s{30}|\s*(\S{1,64}?)(?:\s*\1){29}")
+"""The end of such an answer, backwards: before 0.34.1 Ollama breaks off at the 31st equal token, blanks
+aside, and the reply says no more than `"done": false` (https://github.com/ollama/ollama/pull/18374)."""
+REPEATING_LENGTH: Final = 8192
+REPEAT_LIMIT: Final = re.compile(r"repeat limit", re.IGNORECASE)
+"""What it says since then, with HTTP 500."""
 TOO_LONG: Final = re.compile(
     r"context (size|length|window)|too (long|many tokens)|exceeds? .*context|input length", re.IGNORECASE
 )
@@ -30,7 +37,7 @@ class ChatAnswer(NamedTuple):
     content: str
     """What the model wrote, without its thinking."""
     done_reason: str
-    """`stop`, `length` (cut by num_predict) or `cut` (broken off by the server)."""
+    """`stop`, `length` (cut by num_predict) or `cut` (broken off, as the model repeats itself)."""
     prompt_tokens: int
     answer_tokens: int
     model: str
@@ -70,7 +77,8 @@ def read_reply(
 
     Raises:
         CallFailed: no answer, but it may come: 404 (the model is being loaded or removed), 429, 5xx,
-            a redirect, a refusal by a proxy, a reply that is not Ollama's.
+            a redirect, a refusal by a proxy, a reply that is not Ollama's, or one that was broken off while
+            the model did not repeat itself.
         DomainTrainingError: a refusal that stays: the prompt is too long (PromptTooLong) or the model
             or server cannot do what is asked (ModelUnsuitable).
     """
@@ -78,8 +86,11 @@ def read_reply(
     words = values.get("error")
     if status == 200 and not words:
         return _answer(values)
-    said = quotable(words) if isinstance(words, str) else ""
-    _refuse_for_good(status, words if isinstance(words, str) else "", said)
+    words = words if isinstance(words, str) else ""
+    if REPEAT_LIMIT.search(words):
+        return ChatAnswer("", CUT, 0, 0, "")
+    said = quotable(words)
+    _refuse_for_good(status, words, said)
     raise CallFailed(f"HTTP {status}{': ' if said else ''}{said}", retry_after)
 
 
@@ -101,10 +112,13 @@ def _object(reply: bytes) -> dict[str, Any]:
 
 def _answer(values: Mapping[str, Any]) -> ChatAnswer:
     message = values.get("message")
-    content = message.get("content") if isinstance(message, Mapping) else None
+    message = message if isinstance(message, Mapping) else {}
+    content = message.get("content")
     done = values.get("done")
     if not isinstance(content, str) or not isinstance(done, bool):
         raise CallFailed("HTTP 200 with a reply that is not one of /api/chat")
+    if not done and not _repeats(content or str(message.get("thinking", ""))):
+        raise CallFailed('HTTP 200 with a reply that was broken off ("done": false)')
     reason = values.get("done_reason")
     return ChatAnswer(
         content=content,
@@ -113,6 +127,10 @@ def _answer(values: Mapping[str, Any]) -> ChatAnswer:
         answer_tokens=_count(values.get("eval_count")),
         model=str(values.get("model"))[:200],
     )
+
+
+def _repeats(written: str) -> bool:
+    return REPEATING.match(written[-REPEATING_LENGTH:][::-1]) is not None
 
 
 def _count(value: Any) -> int:

@@ -5,8 +5,8 @@ the outage budget is used up, and then `give_up` ends the whole process with the
 
 `stream` is false: the engine sends the bytes that are published, people post those with one request, and
 a reply that the server broke off is told just as well by its `"done": false` (seen with 0.17.4 and
-0.24.0). What streaming would add, that a slow server differs from a dead one, comes from TCP keep-alive
-and from a read time-out by the length of the answer, see `patience`.
+0.24.0; since 0.34.1 it is an error). What streaming would add, that a slow server differs from a dead one,
+comes from TCP keep-alive and from a read time-out by the length of the answer, see `patience`.
 """
 
 import socket
@@ -43,7 +43,7 @@ SLOWEST_TOKENS_PER_SECOND: Final = 10.0
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 CHUNK_BYTES: Final = 64 * 1024
 CUT_ATTEMPTS: Final = 3
-"""Tries of a call whose reply the server breaks off; at temperature 0 it does so every time."""
+"""Tries of a call in which the model repeats itself without end; at temperature 0 it mostly does so again."""
 KEEP_ALIVE: Final = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -156,8 +156,9 @@ class OllamaServer:
     def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
         """The answer to a body of /api/chat; waits as long as the outage budget allows.
 
-        `done_reason` is `stop`, `length` (cut by num_predict) or `cut` (broken off by the server three
-        times; its content is what there was).
+        `done_reason` is `stop`, `length` (cut by num_predict) or `cut` (the model repeated itself until the
+        server broke it off, three times; its content is what there was). A reply that was broken off for no
+        such reason is a failure like any other.
         """
         data, quotable = encode(body), no_quote(body)
         failing_since: float | None = None

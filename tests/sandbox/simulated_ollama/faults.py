@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-Fault = Literal["busy", "reset", "cut", "garbage", "slow", ""]
+Fault = Literal["busy", "reset", "cut", "garbage", "slow", "waver", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Faults:
         garbage_rate: the answer is no JSON of the schema (the model ran away); done_reason is length.
         slow_rate: the answer comes `slow_seconds` late.
         slow_seconds: see slow_rate; real seconds.
+        waver_rate: answered as with another seed at temperature 1: equal calls differ, as they may on a
+            real server that serves several at once.
         pull_break_rate: share of a model that each pull fetches before it ends with an error line;
             0: none ends so.
         refuse_seconds: nobody listens for so long, from now on.
@@ -37,6 +39,7 @@ class Faults:
     garbage_rate: float = 0.0
     slow_rate: float = 0.0
     slow_seconds: float = 0.0
+    waver_rate: float = 0.0
     pull_break_rate: float = 0.0
     refuse_seconds: float = 0.0
     remove: str = ""
@@ -88,8 +91,13 @@ class FaultPlan:
             ("cut", faults.cut_rate),
             ("garbage", faults.garbage_rate),
             ("slow", faults.slow_rate),
+            ("waver", faults.waver_rate),
         ):
             if chance < rate:
                 return fault  # type: ignore[return-value]
             chance -= rate
         return ""
+
+    def seed(self) -> int:
+        """Another seed for an answer that wavers."""
+        return self._random.randrange(2**31)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -184,7 +184,8 @@ class Server:
         if fault == "slow":
             await asyncio.sleep(self.plan.faults.slow_seconds)
         load = await self._load(model, context, asked.keep_alive)
-        answer = chat.replied(asked, messages, model, context)
+        sampled = replace(asked, temperature=1.0, seed=self.plan.seed()) if fault == "waver" else asked
+        answer = chat.replied(sampled, messages, model, context)
         answer = chat.garbled(answer, digest) if fault == "garbage" else answer
         return await self._served(request, Turn(asked, messages, answer, digest, fault, began, load))
 

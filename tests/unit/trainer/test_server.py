@@ -170,19 +170,39 @@ def test_an_answer_cut_by_its_length_is_an_answer(clock: Clock) -> None:
     assert len(loopback.received) == 1
 
 
-def test_a_reply_that_the_server_breaks_off_every_time_becomes_a_cut_answer(clock: Clock) -> None:
-    broken = answer('{"a":      ', done=False, done_reason=None)
-    with serving(broken) as loopback:
+@pytest.mark.parametrize(
+    "content",
+    ['{"a":' + " \n" * 15, '{"a": "' + "\U0001f60a" * 30, '{"a": "' + ". " * 31, "ab ab" + "ab" * 28],
+)
+def test_a_model_that_repeats_itself_every_time_has_given_a_cut_answer(clock: Clock, content: str) -> None:
+    """It is what this model answers, not an outage."""
+    with serving(answer(content, done=False, done_reason=None)) as loopback:
         server = ollama(loopback.url, clock)
         got = server.chat(BODY)
-    assert (got.content, got.done_reason) == ('{"a":      ', "cut")
+    assert (got.content, got.done_reason) == (content, "cut")
     assert len(loopback.received) == 3
     assert server.traffic.answered == 1
 
 
-def test_a_reply_broken_off_once_is_asked_for_again(clock: Clock) -> None:
-    with serving(answer("{", done=False), answer("{}")) as loopback:
-        assert ollama(loopback.url, clock).chat(BODY)[:2] == ("{}", "stop")
+def test_newer_servers_say_so_with_an_error(clock: Clock) -> None:
+    """Since Ollama 0.34.1; the answer counts as an empty one."""
+    said = {"error": "prediction aborted, token repeat limit reached"}
+    with serving(Reply(said, 500)) as loopback:
+        got = ollama(loopback.url, clock).chat(BODY)
+    assert got[:2] == ("", "cut")
+    assert len(loopback.received) == 3
+
+
+@pytest.mark.parametrize("content", ["", '{"a', '{"a":' + " " * 29, "ab" * 29])
+def test_a_reply_broken_off_for_no_such_reason_is_never_an_answer(clock: Clock, content: str) -> None:
+    """However often: it is tried again as after any other failure, and told."""
+    broken, notes = answer(content, done=False), Notes()
+    with serving(*[broken] * 5, answer("{}")) as loopback:
+        assert ollama(loopback.url, clock, notes).chat(BODY)[:2] == ("{}", "stop")
+    assert len(clock.slept) == 5
+    assert notes.waits == [
+        f'{loopback.url}/api/chat: HTTP 200 with a reply that was broken off ("done": false)'
+    ]
 
 
 def test_an_endless_reply_is_not_read_to_its_end(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
