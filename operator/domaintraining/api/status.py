@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
+from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus
 from domaintraining.api.scalars import Count, Difference, Message, Ratio, Seconds, Short, Time, Tokens
 
 Verdict = Literal["Improved", "Unclear", "Worse", "NotMeasured"]
@@ -178,66 +179,6 @@ class Metrics(WireModel):
     """Relations, given the predicted entities."""
 
 
-class TaskPromptStatus(WireModel):
-    """The prompt of one task."""
-
-    instruction: Annotated[str, StringConstraints(max_length=2048)] = ""
-    """The instruction, cut at 2,048 characters."""
-    demos: Count = 0
-    """Number of demos."""
-
-
-class PromptConfig(WireModel):
-    """The served prompt."""
-
-    config_map: Short
-    """ConfigMap that applications mount."""
-    revision: Count
-    """Number of the run it came from."""
-    digest: Short
-    """SHA-256 of the ConfigMap's data."""
-    entities: TaskPromptStatus | None = None
-    """Prompt for entities."""
-    relations: TaskPromptStatus | None = None
-    """Prompt for relations."""
-
-
-class RunStatus(WireModel):
-    """The current or last run."""
-
-    number: Count
-    """Number, from 1."""
-    hash: Short
-    """Hash of what started it."""
-    job: Short = ""
-    """Job of the last attempt."""
-    image: Annotated[str, StringConstraints(max_length=512)] = ""
-    """Image of the trainer."""
-    start_time: Time | None = None
-    """When the first Job was made."""
-    completion_time: Time | None = None
-    """When the result was taken over."""
-    attempts: Count = 0
-    """Jobs made for this run."""
-    journal: Message = ""
-    """Where the model's answers are kept: the claim, or that they live as long as the pod."""
-
-
-class HistoryEntry(WireModel):
-    """A run that ended."""
-
-    number: Count
-    """Number of the run."""
-    completion_time: Time
-    """When it ended."""
-    entities: Short = ""
-    """F1 of entities, baseline first."""
-    relations: Short = ""
-    """F1 of relations, baseline first."""
-    reason: Short
-    """Promoted, Rejected or Superseded."""
-
-
 class Summary(WireModel):
     """Strings for the columns of kubectl."""
 
@@ -268,6 +209,8 @@ class DomainTrainingStatus(WireModel):
     """Mode that runs."""
     model: ModelStatus | None = None
     """Model of the current run."""
+    prompt_model: ModelStatus | None = None
+    """Model that proposes its instructions, where that is another one."""
     dataset: DatasetStatus | None = None
     """Samples of the current run."""
     progress: Progress | None = None

@@ -6,15 +6,8 @@ from typing import Any
 
 from domaintraining.api.names import domain_of, job_name, prompt_name
 from domaintraining.api.reasons import Reason
-from domaintraining.api.status import (
-    DomainTrainingStatus,
-    HistoryEntry,
-    Metrics,
-    Progress,
-    RunStatus,
-    Summary,
-    TaskMetrics,
-)
+from domaintraining.api.runs import HistoryEntry, RunStatus
+from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics
 from domaintraining.controller.conditions import conditions
 from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded
 from domaintraining.controller.journal import journal_words
@@ -59,6 +52,7 @@ def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingSt
         conditions=conditions(observed, outcome.plan, outcome.problem, rfc3339(observed.now)),
         auto=_auto(observed) or auto,
         model=record.run.model if record else before.model,
+        prompt_model=record.run.prompt_model if record else before.prompt_model,
         dataset=dataset or (before.dataset if same_run else None),
         progress=progress,
         metrics=metrics,

@@ -7,16 +7,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from domaintraining.api.report import MANIFEST_KEY, Prompts
+from domaintraining.api.runs import PromptConfig, TaskPromptStatus
 from domaintraining.api.scalars import Time
 from domaintraining.api.spec import TASKS, Task
-from domaintraining.api.status import (
-    Improvement,
-    Metrics,
-    PromptConfig,
-    TaskMetrics,
-    TaskPromptStatus,
-    wire,
-)
+from domaintraining.api.status import Improvement, Metrics, TaskMetrics, wire
 from domaintraining.controller.observed import Object, Revision
 
 TIME: Final = TypeAdapter[str](Time)

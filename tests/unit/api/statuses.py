@@ -1,22 +1,19 @@
 """A status with every field, for tests."""
 
+from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus, TaskPromptStatus
 from domaintraining.api.status import (
     Condition,
     DatasetStatus,
     DomainTrainingStatus,
-    HistoryEntry,
     Improvement,
     Interval,
     Metrics,
     ModelStatus,
     Progress,
-    PromptConfig,
-    RunStatus,
     Scores,
     Summary,
     TaskMetrics,
     TaskProgress,
-    TaskPromptStatus,
 )
 
 NOW = "2026-11-23T10:00:00Z"

@@ -10,6 +10,7 @@ from domaintraining.controller.preflight import check_prompt_model
 from domaintraining.controller.settings import Settings
 from domaintraining.errors import DomainTrainingError
 from tests.unit.controller.test_preflight import CHAT, SETTINGS, URL, Server, wanting
+from tests.unit.controller.world import SPEC, World
 
 GPU = "http://gpu:11434"
 BOTH = Settings(trainer_image="domaintraining:1", allowed_endpoints=(GPU,), allowed_pulls=())
@@ -82,3 +83,16 @@ def test_it_is_pulled_where_that_is_allowed() -> None:
     found = checked(server, {"promptModel": {"name": "large"}, "pullPolicy": "Never"})
     assert isinstance(found, tuple)
     assert found[0] == "ModelNotFound"
+
+
+def test_status_names_both_models() -> None:
+    """As the current run uses them; there is no second one where the model proposes itself."""
+    world = World(SPEC | {"model": {"promptModel": {"name": "large"}}})
+    world.models.models["large"] = ModelInfo("sha256:2", CHAT.capabilities)
+    world.settle()
+    status = world.resource["status"]
+    assert (status["model"]["name"], status["model"]["source"]) == ("qwen3:32b", "default")
+    assert status["promptModel"] == {"name": "large", "digest": "sha256:2", "endpoint": URL, "source": "spec"}
+    world.change(optimizer={"seed": 10})
+    world.settle()
+    assert "promptModel" not in world.resource["status"]

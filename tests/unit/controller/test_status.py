@@ -7,15 +7,8 @@ import pytest
 
 from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.report import Failure, Report
-from domaintraining.api.status import (
-    DomainTrainingStatus,
-    Metrics,
-    Progress,
-    RunStatus,
-    Scores,
-    TaskMetrics,
-    wire,
-)
+from domaintraining.api.runs import RunStatus
+from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Scores, TaskMetrics, wire
 from domaintraining.controller.decide import decide
 from domaintraining.controller.observed import Observed, ReportState
 from domaintraining.controller.project import Outcome, f1_text, project

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from domaintraining.api.reasons import Reason
-from domaintraining.api.status import DomainTrainingStatus, HistoryEntry, wire
+from domaintraining.api.runs import HistoryEntry
+from domaintraining.api.status import DomainTrainingStatus, wire
 from domaintraining.controller.decide import Step, decide
 from domaintraining.controller.observed import Observed
 from domaintraining.controller.project import Outcome, project
