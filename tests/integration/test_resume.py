@@ -129,6 +129,17 @@ def test_a_finished_run_is_replayed_without_a_call(
     assert mounts.kept() == kept
 
 
+def test_without_a_known_number_of_slots_a_replay_asks_nothing_either(
+    server: WatchedOllama, tmp_path: Path
+) -> None:
+    """How many calls the server serves is measured when the first call has to be sent."""
+    first, mounts = through(server, Mounts(tmp_path), maxConcurrentRequests=None)
+    asked = server.asked
+    again, _ = through(server, mounts, maxConcurrentRequests=None)
+    assert server.asked == asked
+    assert again.revisions == first.revisions
+
+
 def test_a_larger_mode_asks_only_what_the_smaller_one_has_not(server: WatchedOllama, tmp_path: Path) -> None:
     """Light, then medium, on one volume: each call once in all, and medium finds what it finds alone."""
     alone, mounts = through(server, Mounts(tmp_path / "alone"), auto="medium")

@@ -14,6 +14,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget, BudgetSpent
 from domaintraining.trainer.journal import Journal, call_key
+from domaintraining.trainer.probe import MOST
 from domaintraining.trainer.reply import ChatAnswer
 from domaintraining.trainer.server import GivenUp, ModelServer
 from domaintraining.trainer.slots import Prompt, Slots, Wish
@@ -43,24 +44,31 @@ class Calls:
     Args:
         server: answers one call.
         journal: keeps the answers.
-        slots: calls in flight at once, 1 to 64.
+        slots: calls in flight at once, 1 to 64; a function is asked for them when there is a call to send.
         digests: digest of each model that is asked.
     """
 
     def __init__(
-        self, server: ModelServer, journal: Journal, slots: int, digests: Mapping[str, str] | None = None
+        self,
+        server: ModelServer,
+        journal: Journal,
+        slots: int | Callable[[], int],
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         self._server, self._journal, self._digests = server, journal, digests or {}
-        self.slots: Final = slots
+        self.slots: Final = slots if isinstance(slots, int) else MOST
+        """Calls in flight at most."""
         self._work = threading.Condition()
-        self._slots = Slots(slots)
+        self._slots = Slots(0)
         self._open: dict[str, _Entry] = {}
         self._failure: BaseException | None = None
         self._budget: Budget | None = None
         self.missteps = 0
         """Failures of whoever was told an answer."""
-        for number in range(slots):
-            threading.Thread(target=self._serve, name=f"slot-{number}", daemon=True).start()
+        if isinstance(slots, int):
+            self._begin(slots)
+        else:
+            threading.Thread(target=self._measure, args=(slots,), name="slots", daemon=True).start()
 
     def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:
         """The answer to a body of /api/chat.
@@ -151,6 +159,25 @@ class Calls:
         self._slots.add(key, _prompt(body), wish)
         self._work.notify()
         return entry
+
+    def _begin(self, slots: int) -> None:
+        with self._work:
+            self._slots.open(slots)
+        for number in range(slots):
+            threading.Thread(target=self._serve, name=f"slot-{number}", daemon=True).start()
+
+    def _measure(self, slots: Callable[[], int]) -> None:
+        """Begin with so many slots as there turn out to be, once a call has to be sent."""
+        with self._work:
+            while self._failure is None and not len(self._slots):
+                self._work.wait()
+                self._refuse()
+            if self._failure is not None:
+                return
+        try:
+            self._begin(slots())
+        except BaseException as error:  # noqa: BLE001 - whoever waits must learn of it
+            self._fail(error)
 
     def _serve(self) -> None:
         while (entry := self._next()) is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -73,12 +74,15 @@ def connected(
 
 def _calls(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls:
     server = _counted(session, serve(session, run.model))
-    slots = run.max_concurrent_requests
-    if slots is None:
-        slots = measure_slots(server, run.model.name, run.options)
-        session.log.event("slots_measured", f"the model server serves {slots} calls at once", slots=slots)
+    slots = run.max_concurrent_requests or partial(_measured, session, run, server)
     here = [one for one in (run.prompt_model, run.model) if one and one.endpoint == run.model.endpoint]
     return Calls(server, journal, slots, {one.name: one.digest for one in here})
+
+
+def _measured(session: Session, run: Run, server: ModelServer) -> int:
+    slots = measure_slots(server, run.model.name, run.options)
+    session.log.event("slots_measured", f"the model server serves {slots} calls at once", slots=slots)
+    return slots
 
 
 def _proposals(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls | None:

@@ -62,10 +62,15 @@ class Slots:
     """
 
     def __init__(self, count: int) -> None:
-        self._slots = [_Slot() for _ in range(count)]
+        self._slots: list[_Slot] = []
+        self.open(count)
         self._lots: dict[Prompt, _Lot] = {}
         self._lot_of: dict[Hashable, _Lot] = {}
         self._slot_of: dict[Hashable, _Slot] = {}
+
+    def open(self, count: int) -> None:
+        """The server turns out to serve so many calls more at once."""
+        self._slots += [_Slot() for _ in range(count)]
 
     def add(self, call: Hashable, prompt: Prompt, wish: Wish) -> None:
         """One more call waits, or one that waits already is wished for earlier."""

@@ -104,6 +104,46 @@ def test_never_more_in_flight_than_there_are_slots(make: Make) -> None:
     assert len(server.bodies) == 3
 
 
+def test_slots_are_measured_when_there_is_a_call_to_send() -> None:
+    """Not for answers that are there; then before the first call, and never more are in flight."""
+    held, measured = Held(), threading.Semaphore(0)
+
+    def two() -> int:
+        measured.release()
+        return 2
+
+    journal = MemoryJournal()
+    server = ScriptedServer(held)
+    known = Calls(ScriptedServer(lambda _: "known"), journal, 1)
+    known.chat(body("known"))
+    known.close()
+    calls = Calls(server, journal, two)
+    assert calls.chat(body("known")).content == "known"
+    assert not measured.acquire(blocking=False)
+    threads = [asking(calls, text)[0] for text in "abc"]
+    assert held.inside.acquire(timeout=5)
+    assert held.inside.acquire(timeout=5)
+    assert measured.acquire(blocking=False)
+    assert len(server.bodies) == 2
+    held.go_on.release(3)
+    for thread in threads:
+        thread.join(5)
+    assert len(server.bodies) == 3
+    calls.close()
+
+
+def test_a_server_that_cannot_be_measured_ends_the_calls() -> None:
+    """Whoever waits is told why."""
+
+    def gone() -> int:
+        raise GivenUp(DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, "no answer"))
+
+    calls = Calls(ScriptedServer(lambda _: ""), MemoryJournal(), gone)
+    thread, got = asking(calls, "a")
+    thread.join(5)
+    assert [type(error) for error in got] == [GivenUp]
+
+
 def test_an_expected_call_is_there_when_it_is_asked(make: Make) -> None:
     """Whoever expects is told the answer, at once where there is one already."""
     told: list[str] = []
