@@ -32,7 +32,6 @@ class Reason(StrEnum):
     MODEL_SERVER_UNAVAILABLE = "ModelServerUnavailable"
     # Trained
     TRAINED = "Trained"
-    WAITING_FOR_JOB = "WaitingForJob"
     OUT_OF_MEMORY = "OutOfMemory"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     UNSCHEDULABLE = "Unschedulable"
@@ -51,7 +50,6 @@ class Reason(StrEnum):
     RESULT_TOO_LARGE = "ResultTooLarge"
     RESULT_INVALID = "ResultInvalid"
     # others
-    UP_TO_DATE = "UpToDate"
     NOT_ACCEPTED = "NotAccepted"
     NO_PROMPT = "NoPrompt"
     OBJECTS_REFUSED = "ObjectsRefused"
@@ -62,8 +60,8 @@ class ReasonRow(NamedTuple):
 
     meaning: str
     """What happened."""
-    remedy: str = ""
-    """What a person does next; empty where nothing is to be done."""
+    remedy: str
+    """What a person does next."""
     stalled: bool = False
     """Whether it needs a person: the run stands still until something changes."""
     passes: bool = False
@@ -71,18 +69,23 @@ class ReasonRow(NamedTuple):
 
 
 REASONS: Final[dict[Reason, ReasonRow]] = {
-    Reason.PENDING: ReasonRow("The run is being prepared: data reference and model are checked."),
+    Reason.PENDING: ReasonRow(
+        "The run is being prepared: data reference and model are checked.",
+        "Wait; what keeps it from starting stands in the message.",
+    ),
     Reason.QUEUED: ReasonRow(
         "The Job exists and its pod does not run yet.",
         "If it stays so, `kubectl describe job` and `kubectl get events` say why.",
     ),
-    Reason.TRAINING: ReasonRow("The trainer runs."),
+    Reason.TRAINING: ReasonRow("The trainer runs.", "Wait; the columns PROGRESS and ETA tell how far it is."),
     Reason.SUSPENDED: ReasonRow(
         "spec.suspend is true: the Job was stopped, the journal keeps what was answered, and what is served "
         "stays served.",
         "Set spec.suspend to false to go on with the same run.",
     ),
-    Reason.PROMOTED: ReasonRow("The run's prompt passed and is served."),
+    Reason.PROMOTED: ReasonRow(
+        "The run's prompt passed and is served.", "Use it: the ConfigMap `<name>-prompt` holds it."
+    ),
     Reason.REJECTED: ReasonRow(
         "No task's prompt passed the acceptance; the run is kept and not served.",
         "Compare metrics and intervals in the manifest of the run's ConfigMap; add samples or change spec.",
@@ -91,8 +94,14 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.FAILED: ReasonRow(
         "The run stands still without a result.", "See the reason of Stalled.", stalled=True
     ),
-    Reason.SUPERSEDED: ReasonRow("The spec changed while the run was going; its Job was stopped."),
-    Reason.DATASET_VALID: ReasonRow("The reference exists, or the trainer has read all samples."),
+    Reason.SUPERSEDED: ReasonRow(
+        "The spec changed while the run was going; its Job was stopped.",
+        "Nothing: the run of the new spec follows by itself.",
+    ),
+    Reason.DATASET_VALID: ReasonRow(
+        "The reference exists, or the trainer has read all samples.",
+        "Nothing; status.dataset.warnings has what is worth a look.",
+    ),
     Reason.DATASET_NOT_FOUND: ReasonRow(
         "The ConfigMap, its key, the claim, or the file in its volume does not exist.",
         "Create it, or correct spec.dataset; the run starts by itself then.",
@@ -111,7 +120,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.INVALID_DOMAIN: ReasonRow(
         "The resource's name gives no valid domain.", "Set spec.domain.", stalled=True
     ),
-    Reason.MODEL_READY: ReasonRow("The server has the model."),
+    Reason.MODEL_READY: ReasonRow("The server has the model.", "Nothing."),
     Reason.MODEL_NOT_ALLOWED: ReasonRow(
         "The operator's lists don't allow this endpoint, this pull or this registry host.",
         "Use an allowed one, or ask the operator's owner to extend ALLOWED_ENDPOINTS or ALLOWED_PULLS.",
@@ -138,8 +147,9 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Look at the server; it is tried again by itself and no score is taken meanwhile.",
         passes=True,
     ),
-    Reason.TRAINED: ReasonRow("A run of this spec ended with a result."),
-    Reason.WAITING_FOR_JOB: ReasonRow("The Job has not started yet."),
+    Reason.TRAINED: ReasonRow(
+        "A run of this spec ended with a result.", "Look at status.metrics; Promoted says what is served."
+    ),
     Reason.OUT_OF_MEMORY: ReasonRow(
         "The trainer was killed because it used more memory than its limit.",
         "Raise spec.job.resources.limits.memory.",
@@ -227,9 +237,12 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Check that TRAINER_IMAGE and the operator have the same version.",
         stalled=True,
     ),
-    Reason.UP_TO_DATE: ReasonRow("Nothing is left to do."),
-    Reason.NOT_ACCEPTED: ReasonRow("No promoted prompt of this spec."),
-    Reason.NO_PROMPT: ReasonRow("No prompt was promoted yet."),
+    Reason.NOT_ACCEPTED: ReasonRow(
+        "No promoted prompt of this spec.", "Wait for its run, or see the reasons of Ready and Stalled."
+    ),
+    Reason.NO_PROMPT: ReasonRow(
+        "No prompt was promoted yet.", "Wait for the first run, or see the reasons of Ready and Stalled."
+    ),
     Reason.OBJECTS_REFUSED: ReasonRow(
         "The API server refused an object of the run.",
         "Read the message: most often a right of the operator is missing; it is tried again.",
