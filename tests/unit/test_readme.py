@@ -36,6 +36,7 @@ def test_every_block_has_its_test() -> None:
         (USE, "sh"),
         (USE, "python"),
         (USE, "python"),
+        ("How hard to try", "yaml"),
         ("What survives", "yaml"),
     ]
 
@@ -65,6 +66,15 @@ def test_the_journal_is_part_of_a_spec() -> None:
         spec = yaml.safe_load(f"{job}\n{line}")
         smallest = yaml.safe_load(block("On your own cluster", "yaml"))["spec"]
         assert DomainTrainingSpec.model_validate({**smallest, **spec}).job.journal
+
+
+def test_the_larger_example_is_a_spec() -> None:
+    """Every field of it differs from its default; tests/integration/test_readme_example.py applies it."""
+    spec = DomainTrainingSpec.model_validate(yaml.safe_load(block("How hard to try", "yaml"))["spec"])
+    assert (spec.auto, spec.optimizer.num_candidates) == ("manual", 4)
+    assert spec.model.prompt_model
+    assert spec.budget.max_model_calls
+    assert spec.job.journal.storage_class_name
 
 
 def test_the_python_blocks_send_the_published_bytes(
