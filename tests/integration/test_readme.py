@@ -1,4 +1,8 @@
-"""What the README shows is true: its commands are run as they stand, in what `make sandbox` starts."""
+"""What the README shows is true: its commands are run as they stand, in what `make sandbox` starts.
+
+Only variables differ: IMAGE is a name that the simulated node knows, OLLAMA_BASE_URL the simulated server,
+and PATH has a simulated docker, as nothing is built here.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,14 @@ import pytest
 from tests.integration.waiting import wait_for
 from tests.readme import block
 from tests.sandbox.cluster import REPOSITORY, Cluster
+from tests.sandbox.environment import CONTROLLER, NAMESPACE
 
 CLUSTER = "On your own cluster"
 USE = "Use the prompt"
+EXPORTS, INSTALL, LOG, REMOVE = range(4)
 WATCH = "kubectl get dt -w"
+IMAGE = "domaintraining:of-the-readme"
+DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{CONTROLLER}"
 RESOURCES = "/apis/training.aegisrag.io/v1alpha1/namespaces"
 PATIENCE_SECONDS = 240
 
@@ -34,6 +42,21 @@ class Shell:
         """Takes the `export NAME=value` lines over."""
         for name, value in re.findall(r"^ *export (\w+)=(.*)$", lines, re.MULTILINE):
             self.environment[name] = value.replace(f"${name}", self.environment.get(name, ""))
+
+    @property
+    def docker_calls(self) -> Path:
+        """What the simulated docker was called with, a line each."""
+        return self.cluster.state / "simulated-docker-calls"
+
+    def simulate_docker(self) -> None:
+        """Puts a docker in front of PATH that only writes down what it is called with."""
+        folder = self.cluster.state / "simulated-docker"
+        folder.mkdir()
+        program = folder / "simulated-docker"
+        program.write_text(f'#!/bin/sh\necho "$@" >> "{self.docker_calls}"\n', encoding="utf-8")
+        program.chmod(0o755)
+        (folder / "docker").symlink_to(program)
+        self.export(f"export PATH={folder}:$PATH")
 
     def run(self, line: str, folder: Path = REPOSITORY) -> str:
         """One command, which must succeed; gives what it printed."""
@@ -91,6 +114,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         said = sandbox("up", state)
         assert said.splitlines()[-1].startswith("export KUBECONFIG=")
         user.export(said)
+        user.simulate_docker()
         yield user
     finally:
         sandbox("down", state)
@@ -99,12 +123,36 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def watched(shell: Shell) -> list[str]:
-    """What `kubectl get dt -w` says after the other lines of the README, up to Ready."""
-    *lines, last = block(CLUSTER, "sh").splitlines()
+    """What `kubectl get dt -w` says after the other lines of the README, up to Ready.
+
+    The sandbox's own operator is removed before, as the README says it.
+    """
+    server = installed(shell)["OLLAMA_BASE_URL"]
+    for line in block(CLUSTER, "sh", REMOVE).splitlines():
+        shell.run(line)
+    assert left_behind(shell) == ""
+    shell.export(block(CLUSTER, "sh", EXPORTS))
+    assert {"IMAGE", "OLLAMA_BASE_URL"} <= shell.environment.keys()
+    shell.export(f"export IMAGE={IMAGE}\nexport OLLAMA_BASE_URL={server}")
+    *lines, last = block(CLUSTER, "sh", INSTALL).splitlines()
     assert last == WATCH
     for line in lines:
         shell.run(line)
     return shell.watch(last)
+
+
+def installed(shell: Shell) -> dict[str, str]:
+    """The variables of the operator that is installed, and its image as `image`."""
+    (container,) = shell.cluster.api.get(DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"]} | {"image": container["image"]}
+
+
+def left_behind(shell: Shell) -> str:
+    """Names of what belongs to the operator or to a DomainTraining, in all namespaces."""
+    kinds = "configmaps,persistentvolumeclaims,jobs,pods,serviceaccounts,roles,rolebindings"
+    parts = shell.run(f"kubectl get {kinds} -A -l app.kubernetes.io/managed-by=domaintraining -o name")
+    own = shell.run("kubectl get crd,ns,clusterroles,clusterrolebindings -o name | sed -n /domaintraining/p")
+    return parts + own
 
 
 def test_the_commands_lead_to_a_prompt(watched: list[str]) -> None:
@@ -116,6 +164,18 @@ def test_the_commands_lead_to_a_prompt(watched: list[str]) -> None:
     assert {row.split()[2] for row in shown[1:]} <= {"Queued", "Training", "Promoted"}
     end = re.compile(r"True +Promoted +100%( +[01]\.\d{3}→[01]\.\d{3}){2} +qwen3:32b +\d+s$")
     assert [bool(end.search(row)) for row in (rows[-1], shown[-1])] == [True, True]
+
+
+def test_it_was_the_operator_of_the_manifest(shell: Shell, watched: list[str]) -> None:
+    """With the image that the user has built and pushed, for both roles, and the user's model server."""
+    assert watched
+    resource = shell.cluster.api.get(f"{RESOURCES}/default/domaintrainings/tech-docs")
+    server = resource["status"]["model"]["endpoint"]
+    assert installed(shell) == {"image": IMAGE, "TRAINER_IMAGE": IMAGE, "OLLAMA_BASE_URL": server}
+    assert resource["status"]["run"]["image"] == IMAGE
+    calls = shell.docker_calls.read_text(encoding="utf-8").splitlines()
+    assert calls == [f"build --tag {IMAGE} .", f"push {IMAGE}"]
+    assert "default/tech-docs Ready=True Promoted" in shell.run(block(CLUSTER, "sh", LOG))
 
 
 def test_the_smallest_resource_is_taken_on(shell: Shell, watched: list[str]) -> None:
@@ -147,6 +207,16 @@ def test_the_prompt_can_be_used_in_both_ways(shell: Shell, watched: list[str], t
         answers.append(ast.literal_eval(shell.run(f"{sys.executable} -W error use.py", tmp_path)))
     assert answers[0] == answers[1]
     assert {"name": "PostgreSQL", "type": "TECHNOLOGY"} in answers[0]
+
+
+def test_everything_can_be_removed_again(shell: Shell, watched: list[str]) -> None:
+    """Two lines, while something may be training; only the user's own samples stay."""
+    assert watched
+    assert CONTROLLER in left_behind(shell)
+    for line in block(CLUSTER, "sh", REMOVE).splitlines():
+        shell.run(line)
+    wait_for("nothing is left", lambda: left_behind(shell) == "")
+    assert shell.run("kubectl get configmap tech-docs -o name") == "configmap/tech-docs\n"
 
 
 def test_the_demo_ends_by_itself(tmp_path: Path) -> None:

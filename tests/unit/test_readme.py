@@ -16,6 +16,7 @@ from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.trainer.export import task_files
 from tests.readme import README, block, blocks
 from tests.sandbox.cluster import REPOSITORY
+from tests.sandbox.environment import MANIFEST
 from tests.unit.trainer.loopback import Loopback, answer
 from tests.unit.trainer.scripted import make_run
 from tests.unit.trainer.test_export import trained
@@ -30,7 +31,10 @@ def test_every_block_has_its_test() -> None:
     assert [one[:2] for one in blocks()] == [
         ("Try it", "sh"),
         ("On your own cluster", "sh"),
+        ("On your own cluster", "sh"),
         ("On your own cluster", "text"),
+        ("On your own cluster", "sh"),
+        ("On your own cluster", "sh"),
         ("On your own cluster", "yaml"),
         ("On your own cluster", "json"),
         (USE, "sh"),
@@ -50,6 +54,14 @@ def test_make_has_the_targets_that_are_named() -> None:
     )
     assert named - set(known) == set()
     subprocess.run(["make", "--dry-run", "demo", "test"], cwd=REPOSITORY, check=True, capture_output=True)
+
+
+def test_the_two_values_of_the_user_reach_the_manifest() -> None:
+    """What the line with `sed` looks for stands in it: the image of both roles, and the model server."""
+    (line,) = (one for one in block("On your own cluster", "sh", 1).splitlines() if one.startswith("sed "))
+    manifest = MANIFEST.read_text(encoding="utf-8")
+    found = {new: manifest.count(old) for old, new in re.findall(r"s\|([^|]+)\|\$(\w+)\|", line)}
+    assert found == {"IMAGE": 2, "OLLAMA_BASE_URL": 1}
 
 
 def test_the_sample_is_one() -> None:

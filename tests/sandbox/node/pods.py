@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from datetime import UTC, datetime
-from http.client import CONFLICT, NOT_FOUND
+from http.client import CONFLICT, FORBIDDEN, NOT_FOUND
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,11 @@ class Pod:
             kind, reason, message = self._events[0]
             namespace = self.object["metadata"]["namespace"]
             body = event(self.object, kind, reason, message, timestamp())
-            await self._api.create(f"/api/v1/namespaces/{namespace}/events", body)
+            try:
+                await self._api.create(f"/api/v1/namespaces/{namespace}/events", body)
+            except ApiError as refused:
+                if refused.status != FORBIDDEN:
+                    raise  # else the namespace is being deleted, and waits for this pod to be gone
             self._events.pop(0)
 
     async def _remove(self) -> None:
