@@ -179,6 +179,17 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(space: Space) 
     assert not processes_of("stubborn")
 
 
+def test_a_namespace_can_be_deleted_while_a_pod_runs_in_it(
+    cluster: Cluster, namespace: str, space: Space
+) -> None:
+    """It takes no events any more; the node's word that the pod is gone does not wait for them."""
+    space.run(pod("running", "sh", "-c", "echo up; sleep 1000"))
+    wait_for("the process", lambda: space.is_up("running"))
+    cluster.kubectl("delete", "namespace", namespace, "--timeout=30s")
+    assert not processes_of("running")
+    cluster.kubectl("create", "namespace", namespace)  # the fixture deletes it
+
+
 def test_kubectl_logs_shows_the_output_and_follows_it_to_the_end(
     cluster: Cluster, namespace: str, space: Space
 ) -> None:

@@ -46,9 +46,7 @@ def main(argv: list[str]) -> int:
 async def run(settings: Settings) -> int:
     """Watch and reconcile until a signal comes or a watch dies; gives the exit code."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    obey_signals(stop)
     cluster, servers, pulls = await KubeCluster.connect(os.environ), HttpModelServers(), Pulls()
     reconciler = Reconciler(cluster, servers, pulls, settings)
     queue = WorkQueue(reconciler.reconcile)
@@ -72,6 +70,13 @@ async def run(settings: Settings) -> int:
         await cluster.close()
 
 
+def obey_signals(stop: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT set the event, whoever took them before."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
 def _code(done: set[asyncio.Task[Any]]) -> int:
     """0 after a signal; a task that ended by itself must not leave a controller that looks alive."""
     for task in done:
@@ -86,20 +91,31 @@ def _code(done: set[asyncio.Task[Any]]) -> int:
 
 
 async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> None:
-    """Watch with kopf told to stop."""
+    """Watch with kopf until told to stop; signals that it takes for itself at its start are taken back."""
     registry = kopf.get_default_registry()
     handlers.register(registry, queue.add)
     options = kopf.OperatorSettings()
     handlers.configure(options)
-    await kopf.operator(
-        registry=registry,
-        settings=options,
-        identity=MANAGER,  # type: ignore[arg-type] # kopf would ask for a name of the user: the image's has none
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        stop_flag=stop,
-    )
+    ready = asyncio.Event()
+    signals = asyncio.create_task(_obey_signals_once(ready, stop))
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=options,
+            identity=MANAGER,  # type: ignore[arg-type] # it would ask for the user's name: the image's has none
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            stop_flag=stop,
+            ready_flag=ready,
+        )
+    finally:
+        signals.cancel()
+
+
+async def _obey_signals_once(ready: asyncio.Event, stop: asyncio.Event) -> None:
+    await ready.wait()
+    obey_signals(stop)
 
 
 async def resync(cluster: Cluster, queue: WorkQueue, settings: Settings) -> None:
