@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +116,7 @@ def test_ten_minutes_without_a_server_change_nothing(
     undisturbed: Undisturbed, server: WatchedOllama, tmp_path: Path
 ) -> None:
     """As long as the budget has more: the run waits, says so all the while, and goes on."""
-    server.at(undisturbed.calls // 2, lambda: server.go_away(600 / TIMES))
+    server.at(undisturbed.calls // 2, partial(server.go_away, 600 / TIMES))
     ended, sink = disturbed(server, tmp_path)
     assert_same(ended, undisturbed)
     (told,) = sink.waits
@@ -123,9 +124,29 @@ def test_ten_minutes_without_a_server_change_nothing(
     assert undisturbed.calls < server.asked <= undisturbed.calls + SLOTS
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("kind", ["silent", "loading", "removed", "cut", "gone"])
-def test_an_outage_in_any_stage_is_told_while_it_lasts_and_changes_nothing(
+def test_all_of_it_in_one_run_changes_nothing(
+    undisturbed: Undisturbed, server: WatchedOllama, tmp_path: Path
+) -> None:
+    """20 % 503, 5 % resets, two restarts and ten minutes away; each call is kept once."""
+    server.usual = Faults(busy_rate=0.2, reset_rate=0.05)
+    server.go_wrong(server.usual)
+    for stage, seconds in ((0.2, 20), (0.5, 40), (0.8, 600)):
+        server.at(int(undisturbed.calls * stage), partial(server.go_away, seconds / TIMES))
+    ended, sink = disturbed(server, tmp_path)
+    assert_same(ended, undisturbed)
+    assert {told.partition(":")[0] for told in sink.waits} == {"ModelServerUnavailable"}
+    assert len(Mounts(tmp_path).kept()) == undisturbed.calls
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage"),
+    [
+        (kind, stage)
+        for number, kind in enumerate(("silent", "loading", "removed", "cut", "gone"))
+        for stage in STAGES[number % 2 :: 2]
+    ],
+)
+def test_an_outage_is_told_while_it_lasts_and_changes_nothing(
     undisturbed: Undisturbed, server: WatchedOllama, tmp_path: Path, kind: str, stage: float
 ) -> None:
     """A call that is never answered, a model that is being loaded or gone, replies broken off, no server."""

@@ -49,6 +49,8 @@ class WatchedOllama(SimulatedOllama):
         super().__init__(self._options)
         self._stats = _Asked()
         self._moving = asyncio.Lock()
+        self.usual = Faults()
+        """What goes wrong all the time."""
 
     def start(self) -> str:
         """As the base class."""
@@ -95,7 +97,7 @@ class WatchedOllama(SimulatedOllama):
         self._move(self._return())
 
     async def _return(self) -> None:
-        self.go_wrong(Faults())
+        self.go_wrong(self.usual)
         self._server._loaded.clear()
         await self._listener.start()
 
