@@ -1,9 +1,12 @@
 """What a run may still cost. At its end the search goes on with what is answered, and asks nothing more."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from domaintraining.api.budget import Limits, Spent
+from domaintraining.trainer.reply import ChatAnswer
+from domaintraining.trainer.server import Answering
 
 
 class BudgetSpent(BaseException):
@@ -45,3 +48,25 @@ class Budget:
         spent, limits = self.spent(), self._limits
         calls = limits.calls is not None and spent.calls + in_flight >= limits.calls
         return calls or (limits.seconds is not None and spent.seconds >= limits.seconds)
+
+
+class Gate:
+    """The calls of a search, until it is over: DSPy leaves threads behind that would go on asking.
+
+    Args:
+        calls: answers them.
+    """
+
+    def __init__(self, calls: Answering) -> None:
+        self._calls = calls
+        self._open = True
+
+    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:
+        """The answer to one body. Raises BudgetSpent once the search is over."""
+        if not self._open:
+            raise BudgetSpent
+        return self._calls.chat(body, rollout)
+
+    def close(self) -> None:
+        """The search is over."""
+        self._open = False

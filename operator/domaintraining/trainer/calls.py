@@ -137,13 +137,14 @@ class Calls:
 
     @contextmanager
     def limited(self, budget: Budget) -> Iterator[None]:
-        """Send nothing beyond a budget for the time of the block; what was sent is waited for."""
+        """Send nothing beyond a budget for the time of the block; what still waits at its end is not sent."""
         with self._work:
             self._budget = budget
         try:
             yield
         finally:
             with self._work:
+                self._end_waiting()
                 self._budget = None
                 self._work.notify_all()
 
@@ -204,8 +205,10 @@ class Calls:
     def _refuse(self) -> None:
         """End all calls that wait for a slot, where the budget is spent."""
         in_flight = sum(entry.sent for entry in self._open.values())
-        if self._budget is None or not self._budget.exhausted(in_flight):
-            return
+        if self._budget is not None and self._budget.exhausted(in_flight):
+            self._end_waiting()
+
+    def _end_waiting(self) -> None:
         for key, entry in list(self._open.items()):
             if not entry.sent:
                 self._slots.drop(key)

@@ -11,6 +11,7 @@ from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KE
 from domaintraining.api.spec import Task
 from domaintraining.api.status import DatasetStatus, Metrics
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import Gate
 from domaintraining.trainer.comparison import (
     Documents,
     Measured,
@@ -126,9 +127,10 @@ class _Stages:
         self._tally.enter("search")
         rollouts = configure_dspy()
         give_up = self._session.ending.give_up
+        gates = [Gate(connection.task), Gate(connection.proposals)]
         engines = [
             OllamaEngine(
-                calls,
+                gate,
                 model.name,
                 run.options,
                 run.optimizer.seed,
@@ -136,16 +138,15 @@ class _Stages:
                 give_up=give_up,
                 rollout=rollouts.current,
             )
-            for calls, model in (
-                (connection.task, run.model),
-                (connection.proposals, run.prompt_model or run.model),
-            )
+            for gate, model in zip(gates, (run.model, run.prompt_model or run.model), strict=True)
         ]
         setting = Setting(run, engines[0], engines[1], connection.task.slots)
         searches = [self._material.search(task) for task in run.tasks]
         self._log.event("search_started", f"MIPROv2, auto {run.auto}", tasks=list(run.tasks))
         with connection.limited(self._session.budget):
             found = optimize(searches, Means(setting, connection.task, self._tally, give_up))
+            for gate in gates:
+                gate.close()
         cut = any(one.cut for one in found.values())
         self._session.reporter.update(budget_exhausted=cut)
         self._log.event(
