@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from domaintraining.api.sample import Sample
-from domaintraining.trainer.split import Parts
+from domaintraining.trainer.data.split import Parts
 
 SOURCE: Final = Path(__file__).parents[2] / "crds" / "samples" / "tech-docs.jsonl"
 EVERY: Final = 5

@@ -20,19 +20,19 @@ import dspy
 
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
-from domaintraining.trainer import optimize
-from domaintraining.trainer.calls import Calls
-from domaintraining.trainer.dataset import Samples
-from domaintraining.trainer.engine import OllamaEngine
-from domaintraining.trainer.fingerprint import Fingerprint
-from domaintraining.trainer.journal import open_journal
-from domaintraining.trainer.material import Material
-from domaintraining.trainer.program import Extraction, PromptAdapter
+from domaintraining.trainer.calls.reply import ChatAnswer
+from domaintraining.trainer.calls.server import OllamaServer, raise_given_up
+from domaintraining.trainer.calls.store import Calls
+from domaintraining.trainer.data.dataset import Samples
+from domaintraining.trainer.data.material import Material
+from domaintraining.trainer.data.split import closed_types
+from domaintraining.trainer.journal.fingerprint import Fingerprint
+from domaintraining.trainer.journal.journal import open_journal
 from domaintraining.trainer.progress import Tally
-from domaintraining.trainer.prompt import GENERAL_INSTRUCTIONS, Form
-from domaintraining.trainer.reply import ChatAnswer
-from domaintraining.trainer.server import OllamaServer, raise_given_up
-from domaintraining.trainer.split import closed_types
+from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form
+from domaintraining.trainer.search import optimize
+from domaintraining.trainer.search.engine import OllamaEngine
+from domaintraining.trainer.search.program import Extraction, PromptAdapter
 from tests.bench.cases import Side
 from tests.bench.data import bench_samples, divided
 

@@ -21,10 +21,10 @@ from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Repo
 from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.answerfile import read_header, read_lines
+from domaintraining.trainer.calls.server import ModelServer, OllamaServer
+from domaintraining.trainer.journal.answerfile import read_header, read_lines
 from domaintraining.trainer.main import attempt
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.server import ModelServer, OllamaServer
 from domaintraining.trainer.session import Session
 from domaintraining.trainer.training import Folders
 from tests.integration.watched_ollama import MODEL, SLOTS, Action

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from domaintraining.api.spec import ModelOptions
-from domaintraining.trainer.probe import MOST, TOKENS, measure_slots
-from domaintraining.trainer.server import OllamaServer
+from domaintraining.trainer.calls.probe import MOST, TOKENS, measure_slots
+from domaintraining.trainer.calls.server import OllamaServer
 from tests.integration.watched_ollama import MODEL, WatchedOllama
 
 SCALE = 0.2

@@ -13,13 +13,13 @@ import yaml
 
 from domaintraining.api.sample import Sample
 from domaintraining.api.spec import DomainTrainingSpec
-from domaintraining.trainer.export import task_files
+from domaintraining.trainer.prompts.export import task_files
 from tests.readme import README, block, blocks
 from tests.sandbox.cluster import REPOSITORY
 from tests.sandbox.environment import MANIFEST
 from tests.unit.trainer.loopback import Loopback, answer
+from tests.unit.trainer.prompts.test_export import trained
 from tests.unit.trainer.scripted import make_run
-from tests.unit.trainer.test_export import trained
 
 USE = "Use the prompt"
 TEXT = "billing-api keeps its invoices in PostgreSQL."

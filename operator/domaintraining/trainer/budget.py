@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from domaintraining.api.budget import Limits, Spent
-from domaintraining.trainer.reply import ChatAnswer
-from domaintraining.trainer.server import Answering
+from domaintraining.trainer.calls.reply import ChatAnswer
+from domaintraining.trainer.calls.server import Answering
 
 
 class BudgetSpent(BaseException):

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Progress, TaskProgress
-from domaintraining.trainer.plan import SearchPlan
+from domaintraining.trainer.search.plan import SearchPlan
 
 Step = Literal["initializing", "loading_data", "search", "prompt_extraction", "validation", "saving"]
 Measured = Literal["loading_data", "validation"]

@@ -12,8 +12,8 @@ import dspy
 from dspy.lm15 import Message, Request, Response, Usage
 
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.export import load_program
-from domaintraining.trainer.server import OllamaServer
+from domaintraining.trainer.calls.server import OllamaServer
+from domaintraining.trainer.prompts.export import load_program
 
 __all__ = ["load_lm", "load_program"]
 

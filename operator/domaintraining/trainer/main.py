@@ -20,12 +20,12 @@ from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget
-from domaintraining.trainer.connect import Serve
+from domaintraining.trainer.calls.connect import Serve
+from domaintraining.trainer.calls.server import GivenUp, ModelServer, OllamaServer, patience
 from domaintraining.trainer.kubereport import KubeReport, in_cluster_api
 from domaintraining.trainer.log import JsonLog, captured
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import Reporter, ReportSink, failure_of
-from domaintraining.trainer.server import GivenUp, ModelServer, OllamaServer, patience
 from domaintraining.trainer.session import Ending, Session
 from domaintraining.trainer.settings import TrainerSettings
 from domaintraining.trainer.training import Folders, train

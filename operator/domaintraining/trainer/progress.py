@@ -16,7 +16,7 @@ from domaintraining.trainer.counts import (
     Step,
     progress_of,
 )
-from domaintraining.trainer.plan import SearchPlan
+from domaintraining.trainer.search.plan import SearchPlan
 
 __all__ = ["Measured", "Tally"]
 

@@ -14,8 +14,8 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.report import REPORT_KEY, Failure, Prompts, Report
 from domaintraining.api.status import Progress
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.outage import pauses
-from domaintraining.trainer.server import GiveUp, raise_given_up
+from domaintraining.trainer.calls.outage import pauses
+from domaintraining.trainer.calls.server import GiveUp, raise_given_up
 
 EVERY_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 5.0

@@ -11,10 +11,10 @@ from domaintraining.api.report import Failure
 from domaintraining.api.run import Run
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget
+from domaintraining.trainer.calls.server import ChatAnswer, GivenUp, ModelServer
 from domaintraining.trainer.log import JsonLog
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import Reporter
-from domaintraining.trainer.server import ChatAnswer, GivenUp, ModelServer
 
 ANNOUNCE_SECONDS: Final = 20.0
 

@@ -12,7 +12,12 @@ from domaintraining.api.spec import Task
 from domaintraining.api.status import DatasetStatus, Metrics
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Gate
-from domaintraining.trainer.comparison import (
+from domaintraining.trainer.calls.connect import Connection, Serve, connected
+from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
+from domaintraining.trainer.progress import Measured as MeasuredStep
+from domaintraining.trainer.prompts.export import check_size, digests, dump, manifest, task_prompt
+from domaintraining.trainer.prompts.served import Served, read_served
+from domaintraining.trainer.scoring.comparison import (
     Documents,
     Measured,
     baseline_metrics,
@@ -20,15 +25,10 @@ from domaintraining.trainer.comparison import (
     measure_prompts,
     own_metrics,
 )
-from domaintraining.trainer.connect import Connection, Serve, connected
-from domaintraining.trainer.engine import OllamaEngine
-from domaintraining.trainer.evaluate import Evaluator
-from domaintraining.trainer.export import check_size, digests, dump, manifest, task_prompt
-from domaintraining.trainer.material import MAX_WARNINGS, Material, read_material
-from domaintraining.trainer.optimize import Found, Means, Setting, configure_dspy, optimize
-from domaintraining.trainer.program import Extraction
-from domaintraining.trainer.progress import Measured as MeasuredStep
-from domaintraining.trainer.served import Served, read_served
+from domaintraining.trainer.scoring.evaluate import Evaluator
+from domaintraining.trainer.search.engine import OllamaEngine
+from domaintraining.trainer.search.optimize import Found, Means, Setting, configure_dspy, optimize
+from domaintraining.trainer.search.program import Extraction
 from domaintraining.trainer.session import Session
 
 MAX_REPORT_BYTES: Final = 1_000_000

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from domaintraining.api.spec import Task, TypeDefinition
-from domaintraining.trainer.prompt import system_content
+from domaintraining.trainer.prompts.prompt import system_content
 from tests.bench.__main__ import arguments, cases_of
 from tests.bench.cases import FULL, QUICK, Case
 from tests.bench.figures import Row, calls_of, kind_of, row_of, timeline

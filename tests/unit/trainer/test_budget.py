@@ -12,17 +12,17 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.report import REPORT_KEY, RESULT_KEY, Report
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget, BudgetSpent
-from domaintraining.trainer.calls import Calls
-from domaintraining.trainer.journal import MemoryJournal
+from domaintraining.trainer.calls.server import ScriptedServer
+from domaintraining.trainer.calls.slots import CERTAIN, Wish
+from domaintraining.trainer.calls.store import Calls
+from domaintraining.trainer.journal.journal import MemoryJournal
 from domaintraining.trainer.main import NEEDS_A_CHANGE, SUCCESS, attempt, spent_before
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.server import ScriptedServer
 from domaintraining.trainer.session import CountedServer, Ending
-from domaintraining.trainer.slots import CERTAIN, Wish
 from domaintraining.trainer.training import Folders
+from tests.unit.trainer.calls.test_calls import Held, asking, body
 from tests.unit.trainer.scripted import answer, make_run, samples
-from tests.unit.trainer.test_calls import Held, asking, body
 
 BASELINE_CALLS = 25
 ENOUGH = 260

@@ -12,11 +12,11 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import Task
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer import loading
-from domaintraining.trainer.export import task_files
 from domaintraining.trainer.loading import load_lm, load_program
+from domaintraining.trainer.prompts.export import task_files
 from tests.unit.trainer.loopback import Loopback, Reply, answer
+from tests.unit.trainer.prompts.test_export import trained
 from tests.unit.trainer.scripted import make_run, parsed
-from tests.unit.trainer.test_export import trained
 
 
 @pytest.mark.parametrize("task", ["entities", "relations"])

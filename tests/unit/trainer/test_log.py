@@ -16,9 +16,9 @@ import dspy
 import pytest
 
 from domaintraining.api.spec import ModelOptions
-from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
+from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.log import JsonLog, about, captured
-from domaintraining.trainer.server import ScriptedServer
+from domaintraining.trainer.search.engine import OllamaEngine, proposal_lm, task_lm
 
 CANARY = "Anna Berg founded Norrsken AB"
 

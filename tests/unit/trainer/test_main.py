@@ -14,10 +14,10 @@ from domaintraining.__main__ import main as roles
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Prompts
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.export import text_digest
+from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.main import MAY_PASS, NEEDS_A_CHANGE, SUCCESS, attempt, main, read_run
+from domaintraining.trainer.prompts.export import text_digest
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.server import ScriptedServer
 from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import answer, make_run, run_values, samples
 
@@ -312,7 +312,7 @@ def test_more_samples_than_a_manifest_can_name_cost_no_call(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What could not be published in the end is refused at the beginning, with the limit."""
-    monkeypatch.setattr("domaintraining.trainer.dataset.MAX_SAMPLES", 39)
+    monkeypatch.setattr("domaintraining.trainer.data.dataset.MAX_SAMPLES", 39)
     _, error = bench.run()
     assert error
     assert error.reason is Reason.DATASET_INVALID

@@ -14,12 +14,12 @@ from dspy.teleprompt.mipro_optimizer_v2 import AUTO_RUN_SETTINGS, MIN_MINIBATCH_
 from dspy.utils.callback import BaseCallback
 
 from domaintraining.api.spec import Auto, ModelOptions, Optimizer
-from domaintraining.trainer import plan as numbers
+from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.counts import Counts, Phase, progress_of
-from domaintraining.trainer.engine import OllamaEngine, proposal_lm, task_lm
-from domaintraining.trainer.plan import SearchPlan, search_plan
 from domaintraining.trainer.progress import Tally
-from domaintraining.trainer.server import ScriptedServer
+from domaintraining.trainer.search import plan as numbers
+from domaintraining.trainer.search.engine import OllamaEngine, proposal_lm, task_lm
+from domaintraining.trainer.search.plan import SearchPlan, search_plan
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PLAN = SearchPlan(

@@ -10,10 +10,10 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Report
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget
+from domaintraining.trainer.calls.server import GivenUp, ScriptedServer
 from domaintraining.trainer.log import JsonLog
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import NotWritten, RecordedReport, Reporter
-from domaintraining.trainer.server import GivenUp, ScriptedServer
 from domaintraining.trainer.session import CountedServer, Ending, Session
 from tests.unit.trainer.scripted import make_run
 

@@ -1,0 +1,137 @@
+"""What a run trains and measures with: samples read, checked and divided. No model call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from domaintraining.api.reasons import Reason
+from domaintraining.api.run import Run
+from domaintraining.api.sample import Sample
+from domaintraining.api.spec import Task
+from domaintraining.api.status import DatasetStatus
+from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.data.dataset import Samples, read_samples
+from domaintraining.trainer.data.split import Parts, check_enough, closed_types, labelled, split_samples
+from domaintraining.trainer.prompts.export import input_lengths
+from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form
+from domaintraining.trainer.search.adaptive import choose_mode
+from domaintraining.trainer.search.advice import advice
+from domaintraining.trainer.search.optimize import Search
+from domaintraining.trainer.search.program import demonstrable, examples
+
+MAX_WARNINGS: Final = 10
+
+
+@dataclass(frozen=True)
+class Material:
+    """The samples of a run and what follows from them before the first model call."""
+
+    run: Run
+    """The run, with the mode that runs in the place of adaptive."""
+    samples: Samples
+    parts: Parts
+    forms: Mapping[Task, Form]
+    """For each task of the run its closed types and the wording to start from."""
+    auto_reason: str = ""
+    """Rule by which adaptive became the mode that stands in `run`; empty: the run came with its mode."""
+
+    def status(self) -> DatasetStatus:
+        """The samples as status shows them."""
+        types = {task: len(form.types) for task, form in self.forms.items()}
+        counts = {task: len(labelled(self.parts.validation, task)) for task in self.run.tasks}
+        warnings = [*self.parts.warnings, *advice(self.run, counts), *self.samples.warnings]
+        return DatasetStatus(
+            samples=len(self.samples.samples),
+            train=len(self.parts.train),
+            validation=len(self.parts.validation),
+            test=len(self.parts.test),
+            digest=self.samples.digest,
+            entity_types=types.get("entities", 0),
+            relation_types=types.get("relations", 0),
+            skipped=self.samples.skipped,
+            warnings=[warning[:1024] for warning in warnings[:MAX_WARNINGS]],
+        )
+
+    def search(self, task: Task) -> Search:
+        """What the search for a task starts from and learns from."""
+        train = [sample for sample in labelled(self.parts.train, task) if demonstrable(sample)]
+        validation = labelled(self.parts.validation, task)
+        return Search(self.forms[task], examples(train, task), examples(validation, task))
+
+    def held_out(self, task: Task) -> tuple[Sample, ...]:
+        """The documents that a task is measured on."""
+        return labelled(self.parts.test, task)
+
+    def seen(self) -> list[str]:
+        """Texts that may have informed the search or stand in a demo."""
+        parts = (*self.parts.train, *self.parts.validation)
+        return [sample.text for sample in parts if any(labelled([sample], task) for task in self.run.tasks)]
+
+    def described(self) -> dict[str, Any]:
+        """The samples as a manifest describes them."""
+        counts = self.status()
+        return {
+            "dataset": counts.model_dump(
+                mode="json", by_alias=True, include={"samples", "train", "validation", "test", "digest"}
+            ),
+            "inputLengths": input_lengths([sample.text for sample in self.samples.samples]),
+        }
+
+
+def read_material(run: Run, folder: Path) -> Material:
+    """Read, check and divide the samples of a run.
+
+    Args:
+        run: the run; its data file lies in `folder`.
+        folder: the mounted data.
+
+    Raises:
+        DomainTrainingError: what keeps the run from training, without sample text: DatasetNotFound,
+            DatasetInvalid or TooFewSamples.
+    """
+    source = run.data.source
+    samples = read_samples(_inside(folder, run), source, run.data.format)
+    parts = split_samples(samples.samples, run.data.split)
+    check_enough(samples.samples, parts, run.tasks)
+    run, reason = _chosen(run, parts)
+    forms = {task: _form(run, parts, task) for task in run.tasks}
+    material = Material(run, samples, parts, forms, reason)
+    for task in run.tasks:
+        if not material.search(task).train:
+            message = (
+                f"{source}: {task}: every train sample has {{text}} or {{entities}} in its text or names"
+            )
+            raise DomainTrainingError(Reason.DATASET_INVALID, message)
+    return material
+
+
+def _inside(folder: Path, run: Run) -> Path:
+    """The file of samples: one that lies in the mounted folder, whatever links of a volume say."""
+    path = folder / run.data.file
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # links in a circle: opening it says so
+        return path
+    if real.exists() and not (real.is_file() and real.is_relative_to(folder.resolve())):
+        message = f"{run.data.source}: not a file in the mounted folder"
+        raise DomainTrainingError(Reason.DATASET_NOT_FOUND, message)
+    return path
+
+
+def _chosen(run: Run, parts: Parts) -> tuple[Run, str]:
+    """The run with a mode of MIPROv2's own where it says adaptive, and by which rule."""
+    if run.auto != "adaptive":
+        return run, ""
+    choice = choose_mode(len(labelled(parts.validation, task)) for task in run.tasks)
+    return run.model_copy(update={"auto": choice.mode}), choice.reason
+
+
+def _form(run: Run, parts: Parts, task: Task) -> Form:
+    given = run.instructions.entities if task == "entities" else run.instructions.relations
+    return Form(
+        task=task,
+        types=closed_types(parts, run.types, task),
+        chain_of_thought=run.optimizer.chain_of_thought,
+        instruction=given if given and given.strip() else GENERAL_INSTRUCTIONS[task],
+    )

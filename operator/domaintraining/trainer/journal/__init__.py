@@ -1,0 +1,1 @@
+"""Every answer of the model, kept on the run's volume."""

@@ -1,0 +1,1 @@
+"""How good answers are: F1, intervals, comparisons."""

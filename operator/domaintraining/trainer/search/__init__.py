@@ -1,0 +1,1 @@
+"""The search for a prompt: MIPROv2 unmodified, and what is around it."""

@@ -1,0 +1,34 @@
+"""What a run trains with, as status shows it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
+from tests.unit.trainer.scripted import make_run, samples
+
+
+def material(folder: Path, rows: list[dict[str, Any]], **changes: Any) -> Material:
+    (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return read_material(make_run(**changes), folder)
+
+
+def test_warnings_are_those_of_the_split_and_those_of_the_file(tmp_path: Path) -> None:
+    """No test part, unknown keys, other labels on an equal text: each stands in status.dataset once."""
+    rows = samples(20)
+    again = {**rows[0], "relations": []}
+    read = material(tmp_path, [*rows[:-1], {**rows[-1], "id": 1}, again])
+    warnings = read.status().warnings
+    assert warnings == [*read.parts.warnings, *read.samples.warnings]
+    assert [len(read.parts.warnings), len(read.samples.warnings)] == [1, 2]
+    assert "held-out" in warnings[0]
+    assert warnings[1] == "unknown keys are ignored: 1 (line 20)"
+    assert warnings[2].endswith("1 (lines 1 and 21)")
+    assert len(warnings) <= MAX_WARNINGS
+
+
+def test_a_file_without_faults_has_no_warnings(tmp_path: Path) -> None:
+    """Enough samples for all parts, each text once."""
+    shown = material(tmp_path, samples(40)).status()
+    assert shown.warnings == []
+    assert (shown.samples, shown.train + shown.validation + shown.test, shown.skipped) == (40, 40, 0)
