@@ -81,6 +81,8 @@ class Run(WireModel):
     """Model that proposes instructions, its digest and its server; None: the model itself."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] | None = None
     """Calls in flight at once; None: nobody knows, and the trainer measures what the server serves."""
+    prompt_requests: Annotated[int, Field(ge=1, le=64)] | None = None
+    """The same for another server that proposes instructions."""
     auto: Auto = "light"
     """Mode of the search; adaptive: the trainer chooses when it has read the samples."""
     optimizer: Optimizer = Optimizer()

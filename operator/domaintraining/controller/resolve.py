@@ -46,6 +46,7 @@ def resolve(
         prompt_model=prompt_model,
         options=spec.model.options,
         max_concurrent_requests=settings.permits(model.endpoint, spec.model.max_concurrent_requests),
+        prompt_requests=settings.permits(prompt_model.endpoint, None) if prompt_model else None,
         auto=spec.auto or settings.auto,
         optimizer=spec.optimizer,
         metric=spec.metric,

@@ -1,12 +1,10 @@
 """What a run may still cost. At its end the search goes on with what is answered, and asks nothing more."""
 
+import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from domaintraining.api.budget import Limits, Spent
-from domaintraining.trainer.calls.reply import ChatAnswer
-from domaintraining.trainer.calls.server import Answering
 
 
 class BudgetSpent(BaseException):
@@ -14,12 +12,12 @@ class BudgetSpent(BaseException):
 
 
 class Budget:
-    """The budget of a run and what it has cost, over all attempts.
+    """The budget of a run and what it has cost, over all attempts; used by many threads at once.
 
     Args:
         limits: what it may cost; an absent limit is none.
         earlier: what earlier attempts cost.
-        answered: calls that the model server answered in this attempt.
+        answered: calls that the model servers answered in this attempt.
         clock: seconds that never fall.
     """
 
@@ -33,40 +31,42 @@ class Budget:
         self._limits, self._earlier = limits, earlier
         self._answered, self._clock = answered, clock
         self._began = clock()
+        self._lock = threading.Lock()
+        self._before = self._reserved = 0
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return self._limits.calls is not None or self._limits.seconds is not None
 
     def spent(self) -> Spent:
         """What the run has cost so far."""
-        seconds = self._earlier.seconds + self._clock() - self._began
-        return Spent(seconds=round(seconds, 1), calls=self._earlier.calls + self._answered())
+        return Spent(seconds=round(self._seconds(), 1), calls=self._earlier.calls + self._answered())
 
-    def exhausted(self, in_flight: int = 0) -> bool:
-        """Whether a further call would go beyond it.
+    def begin(self) -> None:
+        """Count every call from now on when it is sent; none is in flight."""
+        with self._lock:
+            self._before, self._reserved = self._answered(), 0
 
-        Args:
-            in_flight: calls that were sent and are not answered yet.
-        """
-        spent, limits = self.spent(), self._limits
-        calls = limits.calls is not None and spent.calls + in_flight >= limits.calls
-        return calls or (limits.seconds is not None and spent.seconds >= limits.seconds)
+    def reserve(self) -> bool:
+        """Count one more call; whether the budget has it."""
+        with self._lock:
+            most, used = self._limits.calls, self._earlier.calls + self._before + self._reserved
+            if self.seconds_left == 0.0 or (most is not None and used >= most):
+                return False
+            self._reserved += 1
+            return True
 
+    def release(self) -> None:
+        """A call that was counted is not sent."""
+        with self._lock:
+            self._reserved -= 1
 
-class Gate:
-    """The calls of a search, until it is over: DSPy leaves threads behind that would go on asking.
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that may still pass; None: as many as it takes."""
+        most = self._limits.seconds
+        return None if most is None else max(0.0, most - self._seconds())
 
-    Args:
-        calls: answers them.
-    """
-
-    def __init__(self, calls: Answering) -> None:
-        self._calls = calls
-        self._open = True
-
-    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:
-        """The answer to one body. Raises BudgetSpent once the search is over."""
-        if not self._open:
-            raise BudgetSpent
-        return self._calls.chat(body, rollout)
-
-    def close(self) -> None:
-        """The search is over."""
-        self._open = False
+    def _seconds(self) -> float:
+        return self._earlier.seconds + self._clock() - self._began

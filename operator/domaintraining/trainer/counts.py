@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from domaintraining.api.budget import Spent
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Progress, TaskProgress
 from domaintraining.trainer.search.plan import SearchPlan
@@ -103,6 +104,11 @@ class Counts:
     answered_before_search: int = 0
     tokens: int = 0
     """Tokens of prompts and answers of these calls."""
+    short: int = 0
+    """Calls among them that say nothing of the others: those that measured the server's slots."""
+    short_tokens: int = 0
+    earlier: Spent = field(default_factory=Spent)
+    """What earlier attempts cost."""
     first_call: datetime | None = None
     finished: bool = False
 
@@ -139,14 +145,13 @@ class Counts:
         return 0.0
 
 
-def progress_of(counts: Counts, now: datetime, at_least: int = 0, earlier_seconds: float = 0.0) -> Progress:
+def progress_of(counts: Counts, now: datetime, at_least: int = 0) -> Progress:
     """The counts as the report and the status show them.
 
     Args:
         counts: the run so far.
         now: time of the counts.
         at_least: percentage that was shown before, which is never gone below.
-        earlier_seconds: running time of earlier attempts.
     """
     low, high = SPANS[counts.step]
     percent = 100 if counts.finished else int(low + (high - low) * counts.fraction)
@@ -156,11 +161,11 @@ def progress_of(counts: Counts, now: datetime, at_least: int = 0, earlier_second
         message=counts.message or _message(counts),
         entities=_task_progress(counts.searches.get("entities")),
         relations=_task_progress(counts.searches.get("relations")),
-        model_calls=counts.answered,
-        planned_model_calls=counts.answered + counts.remaining,
+        model_calls=counts.earlier.calls + counts.answered,
+        planned_model_calls=counts.earlier.calls + counts.answered + counts.remaining,
         tokens=counts.tokens,
         planned_tokens=_planned_tokens(counts),
-        estimated_seconds=_estimated_seconds(counts, now, earlier_seconds),
+        estimated_seconds=_estimated_seconds(counts, now),
         estimated_completion_time=_estimate(counts, now),
         last_updated_time=timestamp(now),
     )
@@ -194,9 +199,10 @@ def _task_progress(search: SearchCounts | None) -> TaskProgress | None:
 
 def _time_left(counts: Counts, now: datetime) -> timedelta | None:
     """Time for the remaining calls at the speed of all calls so far; None: there were too few."""
-    if counts.finished or counts.first_call is None or counts.answered < CALLS_FOR_AN_ESTIMATE:
+    alike = counts.answered - counts.short
+    if counts.finished or counts.first_call is None or alike < CALLS_FOR_AN_ESTIMATE:
         return None
-    per_call = (now - counts.first_call) / counts.answered
+    per_call = (now - counts.first_call) / alike
     return min(per_call * counts.remaining, timedelta(days=365))
 
 
@@ -205,16 +211,17 @@ def _estimate(counts: Counts, now: datetime) -> str | None:
     return None if left is None else timestamp(now + left)
 
 
-def _estimated_seconds(counts: Counts, now: datetime, earlier: float) -> float | None:
+def _estimated_seconds(counts: Counts, now: datetime) -> float | None:
     """Running time of the whole run: what has passed, and what is left."""
     left = _time_left(counts, now)
     if left is None or counts.first_call is None:
         return None
-    return round(earlier + (now - counts.first_call + left).total_seconds(), 1)
+    return round(counts.earlier.seconds + (now - counts.first_call + left).total_seconds(), 1)
 
 
 def _planned_tokens(counts: Counts) -> int | None:
     """Tokens of the whole run, were the remaining calls as long as those so far."""
-    if counts.answered < CALLS_FOR_AN_ESTIMATE:
+    alike = counts.answered - counts.short
+    if alike < CALLS_FOR_AN_ESTIMATE:
         return None
-    return counts.tokens + round(counts.tokens / counts.answered * counts.remaining)
+    return counts.tokens + round((counts.tokens - counts.short_tokens) / alike * counts.remaining)

@@ -78,7 +78,7 @@ def attempt(
         The exit code, and what went wrong.
     """
     earlier = spent_before(run, sink)
-    tally, ending = Tally(earlier_seconds=earlier.seconds), Ending()
+    tally, ending = Tally(earlier=earlier), Ending()
     budget = Budget(run.budget, earlier, lambda: tally.model_calls)
     log = JsonLog(sys.stdout, f"{run.namespace}/{run.name}-r{run.number}", run.domain)
     log.where = lambda: _where(tally)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from domaintraining.api.budget import Spent
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Progress
 from domaintraining.trainer.counts import (
@@ -26,15 +27,15 @@ class Tally:
 
     Args:
         now: the time.
-        earlier_seconds: running time of earlier attempts.
+        earlier: what earlier attempts cost.
     """
 
     def __init__(
-        self, now: Callable[[], datetime] = lambda: datetime.now(UTC), earlier_seconds: float = 0.0
+        self, now: Callable[[], datetime] = lambda: datetime.now(UTC), *, earlier: Spent | None = None
     ) -> None:
-        self._now, self._earlier_seconds = now, earlier_seconds
+        self._now = now
         self._lock = threading.Lock()
-        self._counts = Counts()
+        self._counts = Counts(earlier=earlier or Spent())
         self._percent = 0
 
     def enter(self, step: Step, message: str = "") -> None:
@@ -80,15 +81,26 @@ class Tally:
         with self._lock:
             self._change(task, ended=True)
 
-    def answered(self, tokens: int = 0) -> None:
-        """The model server answered a call of so many tokens, prompt and answer."""
+    def answered(self, tokens: int = 0, *, short: bool = False) -> None:
+        """The model server answered a call of so many tokens, prompt and answer.
+
+        Args:
+            tokens: of both.
+            short: whether it says nothing of the run's other calls.
+        """
         with self._lock:
             counts = self._counts
-            self._counts = replace(counts, answered=counts.answered + 1, tokens=counts.tokens + tokens)
+            self._counts = replace(
+                counts,
+                answered=counts.answered + 1,
+                tokens=counts.tokens + tokens,
+                short=counts.short + short,
+                short_tokens=counts.short_tokens + (tokens if short else 0),
+            )
 
     @property
     def model_calls(self) -> int:
-        """Calls that the model server answered."""
+        """Calls that the model server answered in this attempt."""
         with self._lock:
             return self._counts.answered
 
@@ -100,7 +112,7 @@ class Tally:
     def progress(self) -> Progress:
         """The counts as they are now."""
         with self._lock:
-            progress = progress_of(self._counts, self._now(), self._percent, self._earlier_seconds)
+            progress = progress_of(self._counts, self._now(), self._percent)
             self._percent = progress.percent
             return progress
 

@@ -52,16 +52,23 @@ class CountedServer:
     """A model server whose answers are counted and that answers nobody once the run is being ended.
 
     DSPy leaves threads behind that would go on calling.
+
+    Args:
+        server: answers.
+        tally: counts.
+        ending: of the run.
+        short: whether the calls say nothing of the run's other ones.
     """
 
-    def __init__(self, server: ModelServer, tally: Tally, ending: Ending) -> None:
+    def __init__(self, server: ModelServer, tally: Tally, ending: Ending, *, short: bool = False) -> None:
         self._server, self._tally, self._ending = server, tally, ending
+        self._short = short
 
     def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
         """The answer to one body of /api/chat."""
         self._ending.check()
         answer = self._server.chat(body)
-        self._tally.answered(answer.prompt_tokens + answer.answer_tokens)
+        self._tally.answered(answer.prompt_tokens + answer.answer_tokens, short=self._short)
         self._ending.check()
         return answer
 

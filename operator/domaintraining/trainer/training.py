@@ -9,10 +9,10 @@ from typing import Any, Final
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KEY, Prompts, TaskPrompt
 from domaintraining.api.spec import Task
-from domaintraining.api.status import DatasetStatus, Metrics
+from domaintraining.api.status import DatasetStatus, Metrics, ModelStatus
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.budget import Gate
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
+from domaintraining.trainer.calls.store import Limited
 from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
 from domaintraining.trainer.progress import Measured as MeasuredStep
 from domaintraining.trainer.prompts.export import check_size, digests, dump, manifest, task_prompt
@@ -29,6 +29,7 @@ from domaintraining.trainer.scoring.evaluate import Evaluator
 from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.optimize import Found, Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.program import Extraction
+from domaintraining.trainer.search.rollouts import Rollouts
 from domaintraining.trainer.session import Session
 
 MAX_REPORT_BYTES: Final = 1_000_000
@@ -123,30 +124,17 @@ class _Stages:
 
     def search(self, connection: Connection) -> dict[Task, Found]:
         """The best programs that MIPROv2 finds."""
-        run = self._run
+        run, budget = self._run, self._session.budget
         self._tally.enter("search")
         rollouts = configure_dspy()
-        give_up = self._session.ending.give_up
-        gates = [Gate(connection.task), Gate(connection.proposals)]
-        engines = [
-            OllamaEngine(
-                gate,
-                model.name,
-                run.options,
-                run.optimizer.seed,
-                digest=model.digest,
-                give_up=give_up,
-                rollout=rollouts.current,
-            )
-            for gate, model in zip(gates, (run.model, run.prompt_model or run.model), strict=True)
-        ]
-        setting = Setting(run, engines[0], engines[1], connection.task.slots)
         searches = [self._material.search(task) for task in run.tasks]
         self._log.event("search_started", f"MIPROv2, auto {run.auto}", tasks=list(run.tasks))
-        with connection.limited(self._session.budget):
+        with connection.limited(budget) as (task, proposals):
+            engine = self._engine(task, run.model, rollouts)
+            proposer = self._engine(proposals, run.prompt_model or run.model, rollouts)
+            setting = Setting(run, engine, proposer, connection.task.slots, hurried=budget.limited)
+            give_up = self._session.ending.give_up
             found = optimize(searches, Means(setting, connection.task, self._tally, give_up))
-            for gate in gates:
-                gate.close()
         cut = any(one.cut for one in found.values())
         self._session.reporter.update(budget_exhausted=cut)
         self._log.event(
@@ -155,6 +143,14 @@ class _Stages:
             validation_f1={task: round(one.validation_f1, 3) for task, one in found.items()},
         )
         return found
+
+    def _engine(self, calls: Limited, model: ModelStatus, rollouts: Rollouts) -> OllamaEngine:
+        run, give_up = self._run, self._session.ending.give_up
+        options = run.options, run.optimizer.seed
+        rollout = rollouts.current
+        return OllamaEngine(
+            calls, model.name, *options, digest=model.digest, give_up=give_up, rollout=rollout
+        )
 
     def finish(self, connection: Connection, found: Mapping[Task, Found], baseline: Measured) -> None:
         """The prompts found, measured on the held-out documents and written."""
@@ -195,7 +191,8 @@ class _Stages:
 
     def _evaluator(self, connection: Connection, step: MeasuredStep) -> Evaluator:
         counted = partial(self._tally.measured, step)
-        return Evaluator(connection.task, connection.task.slots, self._run.metric.matching, counted)
+        calls = connection.task
+        return Evaluator(calls, calls.slots, self._run.metric.matching, counted, calls.expect_all)
 
     def _dataset(self) -> DatasetStatus:
         status = self._material.status()

@@ -30,28 +30,26 @@ ENOUGH = 260
 
 
 @pytest.mark.parametrize(
-    ("limits", "seconds", "calls", "in_flight", "exhausted"),
+    ("limits", "seconds", "calls", "left"),
     [
-        (Limits(), 1e6, 10**6, 0, False),
-        (Limits(calls=10), 0, 4, 0, False),
-        (Limits(calls=10), 0, 5, 0, True),
-        (Limits(calls=10), 0, 3, 2, True),
-        (Limits(seconds=100), 39, 0, 64, False),
-        (Limits(seconds=100), 40, 0, 0, True),
+        (Limits(), 1e6, 10**6, 9),
+        (Limits(calls=10), 0, 0, 5),
+        (Limits(calls=10), 0, 3, 2),
+        (Limits(calls=10), 0, 5, 0),
+        (Limits(seconds=100), 39, 0, 9),
+        (Limits(seconds=100), 40, 0, 0),
     ],
 )
-def test_a_budget_counts_all_attempts(
-    limits: Limits,
-    seconds: float,
-    calls: int,
-    in_flight: int,
-    exhausted: bool,  # noqa: FBT001
-) -> None:
-    """Earlier attempts took 60 s and 5 calls; calls in flight count as made."""
-    times = iter([0.0, seconds, seconds])
-    budget = Budget(limits, Spent(seconds=60, calls=5), lambda: calls, lambda: next(times))
-    assert budget.exhausted(in_flight) is exhausted
+def test_a_budget_counts_all_attempts(limits: Limits, seconds: float, calls: int, left: int) -> None:
+    """Earlier attempts took 60 s and 5 calls; a call counts when it is sent, and once."""
+    times = iter([0.0])
+    budget = Budget(limits, Spent(seconds=60, calls=5), lambda: calls, lambda: next(times, seconds))
+    budget.begin()
+    assert [budget.reserve() for _ in range(9)] == [True] * left + [False] * (9 - left)
     assert budget.spent() == Spent(seconds=60 + seconds, calls=5 + calls)
+    if left:
+        budget.release()
+        assert budget.reserve()
 
 
 def test_nothing_is_sent_beyond_a_budget_and_nobody_is_left_waiting() -> None:
@@ -59,7 +57,7 @@ def test_nothing_is_sent_beyond_a_budget_and_nobody_is_left_waiting() -> None:
     held = Held()
     server, tally = ScriptedServer(held), Tally()
     calls = Calls(CountedServer(server, tally, Ending()), MemoryJournal(), 1)
-    with calls.limited(Budget(Limits(calls=1), Spent(), lambda: tally.model_calls)):
+    with calls.limited(Budget(Limits(calls=1), Spent(), lambda: tally.model_calls)) as search:
         first, got = asking(calls, "first")
         assert held.inside.acquire(timeout=5)
         calls.expect(body("expected"), Wish(CERTAIN))
@@ -67,8 +65,10 @@ def test_nothing_is_sent_beyond_a_budget_and_nobody_is_left_waiting() -> None:
         first.join(5)
         assert got == ["FIRST"]
         with pytest.raises(BudgetSpent):
-            calls.chat(body("second"))
-        assert calls.chat(body("first")).content == "FIRST"
+            search.chat(body("second"))
+        assert search.chat(body("first")).content == "FIRST"
+    with pytest.raises(BudgetSpent):
+        search.chat(body("too late"))
     held.go_on.release()
     assert calls.chat(body("after")).content == "AFTER"
     assert len(server.bodies) == 2
@@ -115,6 +115,27 @@ def test_a_larger_budget_goes_on_and_pays_only_what_is_new(run_attempt: Attempt)
     assert sink.report.spent.calls == cut + rest
     _, _, _, none = run_attempt()
     assert none == 0
+
+
+def test_a_call_that_hangs_does_not_outlast_the_time() -> None:
+    """Who waits for an answer waits no longer than the budget has seconds."""
+    held = Held()
+    calls = Calls(ScriptedServer(held), MemoryJournal(), 1)
+    with (
+        calls.limited(Budget(Limits(seconds=0.2), Spent(), lambda: 0)) as search,
+        pytest.raises(BudgetSpent),
+    ):
+        search.chat(body("hangs"))
+    held.go_on.release()
+    calls.close()
+
+
+def test_the_start_is_scored_before_anything_else(run_attempt: Attempt) -> None:
+    """A budget for no more than both starts still ends with a result: that of the start."""
+    code, _, sink, calls = run_attempt(budget={"calls": BASELINE_CALLS + 40 + 4})
+    assert code == SUCCESS
+    assert sink.report.budget_exhausted
+    assert calls == BASELINE_CALLS + 40 + 4
 
 
 def test_a_budget_without_one_scored_prompt_is_a_failure_with_a_reason(run_attempt: Attempt) -> None:

@@ -13,6 +13,7 @@ import pytest
 from dspy.teleprompt.mipro_optimizer_v2 import AUTO_RUN_SETTINGS, MIN_MINIBATCH_SIZE, MIPROv2
 from dspy.utils.callback import BaseCallback
 
+from domaintraining.api.budget import Spent
 from domaintraining.api.spec import Auto, ModelOptions, Optimizer
 from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.counts import Counts, Phase, progress_of
@@ -27,6 +28,7 @@ PLAN = SearchPlan(
     demo_sets=6,
     instructions=3,
     validation=20,
+    batched=False,
     minibatch=20,
     full_evaluations=1,
     bootstrap_calls=20,
@@ -311,7 +313,7 @@ def test_calls_that_are_ahead_of_the_search_count_as_done() -> None:
 def test_tokens_and_time_are_estimated_from_the_calls_so_far() -> None:
     """After ten calls the rest is taken to be like them; what earlier attempts took is added."""
     times = iter(range(100))
-    counted = Tally(lambda: NOON + timedelta(seconds=next(times)), earlier_seconds=100.0)
+    counted = Tally(lambda: NOON + timedelta(seconds=next(times)), earlier=Spent(seconds=100, calls=7))
     counted.expect("loading_data", 30)
     counted.enter("loading_data")
     assert counted.progress().planned_tokens is None
@@ -322,3 +324,20 @@ def test_tokens_and_time_are_estimated_from_the_calls_so_far() -> None:
     assert (progress.tokens, progress.planned_tokens) == (500, 1500)
     assert progress.estimated_seconds is not None
     assert progress.estimated_seconds > 100
+    assert progress.model_calls == 17
+
+
+def test_calls_that_measure_the_server_say_nothing_of_the_others() -> None:
+    """They are paid and counted; the estimate is made from calls of the run."""
+    counted = Tally(lambda: NOON)
+    counted.expect("loading_data", 30)
+    counted.enter("loading_data")
+    for _ in range(17):
+        counted.answered(5, short=True)
+    counted.measured("loading_data")
+    assert counted.progress().planned_tokens is None
+    for _ in range(10):
+        counted.answered(100)
+    progress = counted.progress()
+    assert progress.model_calls == 27
+    assert progress.planned_tokens == 85 + 1000 + 29 * 100

@@ -5,23 +5,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.probe import measure_slots
 from domaintraining.trainer.calls.server import ModelServer
-from domaintraining.trainer.calls.store import Calls
+from domaintraining.trainer.calls.store import Calls, Limited
 from domaintraining.trainer.journal.fingerprint import Fingerprint
 from domaintraining.trainer.journal.journal import Journal, open_journal
 from domaintraining.trainer.session import CountedServer, Session
 
 Serve = Callable[[Session, ModelStatus], ModelServer]
 """Makes the server of a model."""
-
-PROPOSALS_AT_ONCE: Final = 4
-"""Calls in flight on a server of its own that proposes instructions: nobody told how many it serves."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +30,15 @@ class Connection:
     """Calls to the server of the model that proposes instructions; often the same."""
 
     @contextmanager
-    def limited(self, budget: Budget) -> Iterator[None]:
-        """Send nothing beyond a budget for the time of the block."""
-        with self.task.limited(budget), self.proposals.limited(budget):
-            yield
+    def limited(self, budget: Budget) -> Iterator[tuple[Limited, Limited]]:
+        """Both within a budget, for the time of the block."""
+        budget.begin()
+        with self.task.limited(budget) as task:
+            if self.proposals is self.task:
+                yield task, task
+                return
+            with self.proposals.limited(budget) as proposals:
+                yield task, proposals
 
 
 @contextmanager
@@ -73,16 +74,9 @@ def connected(
 
 
 def _calls(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls:
-    server = _counted(session, serve(session, run.model))
-    slots = run.max_concurrent_requests or partial(_measured, session, run, server)
     here = [one for one in (run.prompt_model, run.model) if one and one.endpoint == run.model.endpoint]
-    return Calls(server, journal, slots, {one.name: one.digest for one in here})
-
-
-def _measured(session: Session, run: Run, server: ModelServer) -> int:
-    slots = measure_slots(server, run.model.name, run.options)
-    session.log.event("slots_measured", f"the model server serves {slots} calls at once", slots=slots)
-    return slots
+    digests = {one.name: one.digest for one in here}
+    return _calls_to(session, serve, journal, run.model, run.max_concurrent_requests, digests)
 
 
 def _proposals(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls | None:
@@ -90,9 +84,24 @@ def _proposals(session: Session, run: Run, serve: Serve, journal: Journal) -> Ca
     model = run.prompt_model
     if model is None or model.endpoint == run.model.endpoint:
         return None
-    server = _counted(session, serve(session, model))
-    return Calls(server, journal, PROPOSALS_AT_ONCE, {model.name: model.digest})
+    return _calls_to(session, serve, journal, model, run.prompt_requests, {model.name: model.digest})
 
 
-def _counted(session: Session, server: ModelServer) -> ModelServer:
-    return CountedServer(server, session.tally, session.ending)
+def _calls_to(  # noqa: PLR0913, PLR0917 - all that a server's calls are made of
+    session: Session,
+    serve: Serve,
+    journal: Journal,
+    model: ModelStatus,
+    slots: int | None,
+    digests: dict[str, str],
+) -> Calls:
+    server = serve(session, model)
+    counted = CountedServer(server, session.tally, session.ending)
+    return Calls(counted, journal, slots or partial(_measured, session, server, model), digests)
+
+
+def _measured(session: Session, server: ModelServer, model: ModelStatus) -> int:
+    short = CountedServer(server, session.tally, session.ending, short=True)
+    slots = measure_slots(short, model.name, session.run.options)
+    session.log.event("slots_measured", f"{model.endpoint} serves {slots} calls at once", slots=slots)
+    return slots

@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 Prompt = tuple[str, ...]
 """Contents of the messages of a call, in their order."""
 
+FIRST: Final = -1
+"""Calls that go before any other, whatever is read twice for them."""
 CRITICAL: Final = 0
 """Calls that others can only follow: demos to collect, instructions to propose."""
 CERTAIN: Final = 1
@@ -77,7 +79,8 @@ class Slots:
         lot = self._lots.setdefault(prompt[:-1], _Lot(prompt[:-1], wish))
         lot.wish = min(lot.wish, wish) if lot.waiting else wish
         if call not in self._lot_of:
-            lot.waiting.append((call, prompt))
+            enter = lot.waiting.appendleft if wish.rank < CERTAIN else lot.waiting.append
+            enter((call, prompt))
             self._lot_of[call] = lot
 
     def drop(self, call: Hashable) -> None:
@@ -121,7 +124,7 @@ class Slots:
 
     def _preference(self, lot: _Lot, free: list[_Slot]) -> tuple[float, ...]:
         """What the calls of a lot are sorted by; NOT_YET: its own slots are to serve it."""
-        rank = lot.wish.rank if len(self._slots) > FEW_SLOTS else 0
+        rank = lot.wish.rank if len(self._slots) > FEW_SLOTS else min(lot.wish.rank, CRITICAL)
         held = max((shared(slot.cached, lot.prefix) for slot in free), default=0)
         if held == sum(map(len, lot.prefix)) and held:
             return rank, 0, lot.wish.order
@@ -129,7 +132,7 @@ class Slots:
             return rank, 1, lot.wish.order, -held
         for_each = len(lot.waiting) / (lot.serving + 1)
         much = WORTH_READING if lot.wish.rank == CERTAIN and self._more_to_do() else 1.0
-        return (rank, 2, -for_each) if for_each >= much else NOT_YET
+        return (rank, 2, -for_each) if for_each >= much or rank == FIRST else NOT_YET
 
     def _more_to_do(self) -> bool:
         """Whether the other slots have work: more calls wait than they can take, or are sure to come."""

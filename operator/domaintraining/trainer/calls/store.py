@@ -5,7 +5,7 @@ other: the first answer is everybody's, on which an exact resume depends.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -80,10 +80,14 @@ class Calls:
         Raises:
             GivenUp: the run is being ended.
             DomainTrainingError: the answer cannot be kept.
-            BudgetSpent: the call would go beyond the budget.
         """
+        return self._ask(body, rollout, None)
+
+    def _ask(self, body: Mapping[str, Any], rollout: int | None, within: "Limited | None") -> ChatAnswer:
         key = self._key(body, rollout)
         with self._work:
+            if within is not None and not within.open:
+                raise BudgetSpent
             entry = self._open.get(key)
             if entry is None:
                 answer = self._journal.find(key)
@@ -92,7 +96,7 @@ class Calls:
                 self._check()
                 entry = self._enter(key, body, ASKED)
             entry.asked = True
-        entry.done.wait()
+        entry.done.wait(within.budget.seconds_left if within is not None else None)
         if entry.answer is None:
             self._check()
             raise BudgetSpent
@@ -127,6 +131,11 @@ class Calls:
             self._tell(then, answer)
         return key
 
+    def expect_all(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Say that these calls are going to be asked now, so that all slots know of them."""
+        for body in bodies:
+            self.expect(body, ASKED)
+
     def drop(self, key: str) -> None:
         """Say that a call is not wanted any more; one that was sent or that somebody waits for stays."""
         with self._work:
@@ -134,16 +143,19 @@ class Calls:
             if entry is not None and not entry.sent and not entry.asked:
                 self._slots.drop(key)
                 del self._open[key]
+                self._work.notify()
 
     @contextmanager
-    def limited(self, budget: Budget) -> Iterator[None]:
-        """Send nothing beyond a budget for the time of the block; what still waits at its end is not sent."""
+    def limited(self, budget: Budget) -> "Iterator[Limited]":
+        """The calls within a budget, for the time of the block; what still waits at its end is not sent."""
+        limited = Limited(self, budget)
         with self._work:
             self._budget = budget
         try:
-            yield
+            yield limited
         finally:
             with self._work:
+                limited.open = False
                 self._end_waiting()
                 self._budget = None
                 self._work.notify_all()
@@ -172,7 +184,6 @@ class Calls:
         with self._work:
             while self._failure is None and not len(self._slots):
                 self._work.wait()
-                self._refuse()
             if self._failure is not None:
                 return
         try:
@@ -192,21 +203,23 @@ class Calls:
     def _next(self) -> _Entry | None:
         with self._work:
             while self._failure is None:
-                self._refuse()
-                key = self._slots.take()
-                if key is not None:
-                    entry = self._open[str(key)]
+                entry = self._sendable()
+                if entry is not None:
                     entry.sent = True
                     self._work.notify()  # with one call more in flight, another slot may have reason to help
                     return entry
                 self._work.wait()
         return None
 
-    def _refuse(self) -> None:
-        """End all calls that wait for a slot, where the budget is spent."""
-        in_flight = sum(entry.sent for entry in self._open.values())
-        if self._budget is not None and self._budget.exhausted(in_flight):
+    def _sendable(self) -> _Entry | None:
+        """The call to send now, if there is one and the budget has it."""
+        if self._budget is not None and not self._budget.reserve():
             self._end_waiting()
+            return None
+        key = self._slots.take()
+        if key is None and self._budget is not None:
+            self._budget.release()
+        return None if key is None else self._open[str(key)]
 
     def _end_waiting(self) -> None:
         for key, entry in list(self._open.items()):
@@ -253,6 +266,27 @@ class Calls:
         if error is not None:
             what = f"{type(error).__name__} in the calls, which is an error of this program"
             raise DomainTrainingError(Reason.TRAINER_FAILED, what)
+
+
+class Limited:
+    """The calls of a search, until it is over: DSPy leaves threads behind that would go on asking.
+
+    Args:
+        calls: answers them.
+        budget: of the run.
+    """
+
+    def __init__(self, calls: Calls, budget: Budget) -> None:
+        self._calls, self.budget = calls, budget
+        self.open = True
+
+    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:
+        """The answer to one body, see `Calls`.
+
+        Raises:
+            BudgetSpent: the call would go beyond the budget, or the search is over.
+        """
+        return self._calls._ask(body, rollout, self)  # noqa: SLF001 - the other half of one thing
 
 
 def _prompt(body: Mapping[str, Any]) -> Prompt:

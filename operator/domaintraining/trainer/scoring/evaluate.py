@@ -5,7 +5,7 @@ posts it, so the F1 in status is the F1 of those bytes.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -50,6 +50,7 @@ class Evaluator:
         threads: calls in flight at once.
         matching: how names are compared.
         on_answer: told after every answer.
+        on_questions: told the bodies of all calls before the first one is made.
     """
 
     def __init__(
@@ -58,18 +59,21 @@ class Evaluator:
         threads: int,
         matching: Matching,
         on_answer: Callable[[], None] = lambda: None,
+        on_questions: Callable[[Iterable[Mapping[str, Any]]], None] = lambda _: None,
     ) -> None:
         self._server = server
         self._threads = threads
         self._matching = matching
-        self._on_answer = on_answer
+        self._on_answer, self._on_questions = on_answer, on_questions
 
     def ask(self, request: str, task: Task, questions: Sequence[Question]) -> list[Answered]:
         """The answers of a prompt, one for each question; `request` is a `<task>.request.json`."""
         body = json.loads(request)
+        bodies = [_filled(body, question) for question in questions]
+        self._on_questions(bodies)
         pool = ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="evaluate")
         try:
-            return list(pool.map(lambda question: self._answer(body, task, question), questions))
+            return list(pool.map(lambda asked: self._answer(asked, task), bodies))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -95,9 +99,8 @@ class Evaluator:
             answers,
         )
 
-    def _answer(self, body: Mapping[str, Any], task: Task, question: Question) -> Answered:
-        messages = filled_messages(body["messages"], question.text, entity_lines(question.entities))
-        answer = self._server.chat({**body, "messages": messages})
+    def _answer(self, body: Mapping[str, Any], task: Task) -> Answered:
+        answer = self._server.chat(body)
         self._on_answer()
         fields = body["format"]["properties"]
         types = fields[task]["items"]["properties"]["type"]["enum"]
@@ -109,6 +112,11 @@ class Evaluator:
         if task == "entities":
             return entity_items(items, self._matching)
         return relation_items(items, self._matching)
+
+
+def _filled(body: Mapping[str, Any], question: Question) -> dict[str, Any]:
+    messages = filled_messages(body["messages"], question.text, entity_lines(question.entities))
+    return {**body, "messages": messages}
 
 
 def labels(sample: Sample, task: Task) -> list[dict[str, str]]:

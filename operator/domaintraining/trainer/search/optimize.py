@@ -42,6 +42,8 @@ from domaintraining.trainer.search.watch import Watch, ratio
 
 SUMMARY_CHARACTERS: Final = 16_000
 """Most characters of samples in one call that describes the data: about 4,000 tokens."""
+ALL_TRIED: Final = "No valid program found in param_score_dict"
+"""What MIPROv2 says where every combination was evaluated by all samples: there is nothing left to try."""
 LEAVE_SECONDS: Final = 5.0
 """How long a search is waited for when the other one has failed; its next call ends it."""
 
@@ -122,6 +124,8 @@ class Setting:
     """Asks the model that proposes instructions."""
     threads: int
     """Samples that MIPROv2 evaluates at once."""
+    hurried: bool = False
+    """Whether a budget may end the searches: what they start from is scored before anything else."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,13 @@ def optimize(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
             model's proposals can't be read, else TrainerFailed), or a call.
     """
     pool = ThreadPoolExecutor(max_workers=len(searches), thread_name_prefix="search")
-    futures = {search.form.task: pool.submit(_search, search, means) for search in searches}
+    aheads = [_look_ahead(search, means) for search in searches]
+    for ahead in aheads:
+        ahead.expect_start()
+    futures = {
+        search.form.task: pool.submit(_search, search, ahead, means)
+        for search, ahead in zip(searches, aheads, strict=True)
+    }
     try:
         wait(futures.values(), return_when=FIRST_EXCEPTION)
         ended = sorted(futures, key=lambda task: not futures[task].done())
@@ -159,10 +169,8 @@ def optimize(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _search(search: Search, means: Means) -> Found:
-    task, run = search.form.task, means.setting.run
-    metric = sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
-    ahead = _look_ahead(search, means, metric)
+def _search(search: Search, ahead: LookAhead, means: Means) -> Found:
+    task, metric = search.form.task, _metric(search, means)
     watch = Watch(task, means.tally, means.give_up, ahead.evaluation)
     student = Extraction(search.form, PromptAdapter(search.form, on_error=watch.error))
     with about(task), dspy.context(callbacks=[watch]):
@@ -171,10 +179,14 @@ def _search(search: Search, means: Means) -> Found:
             best = compile_search(search, student, watch.guarded(metric), means.setting)
             found = Found(best, ratio(best.score))
         except BudgetSpent:
-            found = _best_so_far(watch, means)
+            found = _best_so_far(student, watch, ahead, means)
         except AdapterParseError:
             message = f"{task}: the model's proposal of an instruction can't be read"
             means.give_up(DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message))
+        except ValueError as error:
+            if str(error) != ALL_TRIED or watch.best is None:
+                watch.error(error)
+            found = Found(watch.best, watch.best_f1)
         except Exception as error:  # noqa: BLE001 - the other search must end as well
             watch.error(error)
         finally:
@@ -183,14 +195,23 @@ def _search(search: Search, means: Means) -> Found:
     return found
 
 
-def _best_so_far(watch: Watch, means: Means) -> Found:
-    if watch.best is None:
+def _best_so_far(student: Extraction, watch: Watch, ahead: LookAhead, means: Means) -> Found:
+    """The best program that was scored on all validation samples: at least the one that was started from."""
+    if watch.best is not None:
+        return Found(watch.best, watch.best_f1, cut=True)
+    start = ahead.start_f1()
+    if start is None:
         message = "the budget was spent before one prompt was scored on all validation samples"
         means.give_up(DomainTrainingError(Reason.BUDGET_EXHAUSTED, message))
-    return Found(watch.best, watch.best_f1, cut=True)
+    return Found(student, start, cut=True)
 
 
-def _look_ahead(search: Search, means: Means, metric: Callable[..., float]) -> LookAhead:
+def _metric(search: Search, means: Means) -> Callable[..., float]:
+    run = means.setting.run
+    return sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
+
+
+def _look_ahead(search: Search, means: Means) -> LookAhead:
     setting = means.setting
     options = setting.run.optimizer
     sizes = Sizes(
@@ -204,9 +225,11 @@ def _look_ahead(search: Search, means: Means, metric: Callable[..., float]) -> L
     )
     program = Extraction(search.form)
     draws = draw(sizes, search.plan(setting.run))
-    ground = Ground(program, search.train, search.validation, draws, sizes.max_labeled, metric)
+    ground = Ground(
+        program, search.train, search.validation, draws, sizes.max_labeled, _metric(search, means)
+    )
     proposals = Proposals(program, proposal_lm(setting.proposer), aware=not sizes.zero_shot)
-    return LookAhead(ground, setting.engine, means.calls, proposals)
+    return LookAhead(ground, setting.engine, means.calls, proposals, hurried=setting.hurried)
 
 
 def compile_search(
@@ -242,8 +265,8 @@ def compile_search(
         trainset=list(search.train),
         valset=list(search.validation),
         num_trials=options.num_trials,
-        minibatch=not manual or plan.minibatch < plan.validation,
-        minibatch_size=min(options.minibatch_size, len(search.validation)),
+        minibatch=plan.batched,
+        minibatch_size=min(options.minibatch_size, plan.validation),
         minibatch_full_eval_steps=FULL_EVERY,
         view_data_batch_size=summary_batch(search.train),
         # without demos no sample text may get into the prompt, so the proposer sees none

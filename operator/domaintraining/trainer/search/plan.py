@@ -34,6 +34,8 @@ class SearchPlan:
     instructions: int
     validation: int
     """Validation samples that take part."""
+    batched: bool
+    """Whether MIPROv2 evaluates on minibatches, and the best of them on all samples in between."""
     minibatch: int
     """Validation samples of one trial."""
     full_evaluations: int
@@ -80,6 +82,7 @@ def search_plan(auto: Auto, trainset: int, valset: int, optimizer: Optimizer) ->
         demo_sets=sets,
         instructions=instructions,
         validation=validation,
+        batched=batched,
         minibatch=min(optimizer.minibatch_size, validation) if batched else validation,
         full_evaluations=1 + (_full_evaluations(trials) if batched else 0),
         bootstrap_calls=_bootstrap_calls(sets, trainset, optimizer, zero_shot=zero_shot),

@@ -144,6 +144,19 @@ def test_a_server_that_cannot_be_measured_ends_the_calls() -> None:
     assert [type(error) for error in got] == [GivenUp]
 
 
+def test_all_slots_serve_one_prompt_over_many_texts(make: Make) -> None:
+    """An evaluation tells all its calls first: none of the slots stands still while texts wait."""
+    held = Held()
+    calls, server = make(held, 4)
+    texts = [str(number) for number in range(12)]
+    calls.expect_all(body(text) for text in texts)
+    for _ in range(4):
+        assert held.inside.acquire(timeout=5)
+    held.go_on.release(12)
+    assert [calls.chat(body(text)).content for text in texts] == texts
+    assert len(server.bodies) == 12
+
+
 def test_an_expected_call_is_there_when_it_is_asked(make: Make) -> None:
     """Whoever expects is told the answer, at once where there is one already."""
     told: list[str] = []

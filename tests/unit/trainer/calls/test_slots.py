@@ -2,7 +2,7 @@
 
 import pytest
 
-from domaintraining.trainer.calls.slots import CERTAIN, CRITICAL, Slots, Wish, shared
+from domaintraining.trainer.calls.slots import CERTAIN, CRITICAL, FIRST, Slots, Wish, shared
 
 LATER = Wish(CERTAIN, 9)
 
@@ -73,6 +73,15 @@ def test_what_others_wait_for_goes_first() -> None:
     slots.add("y", prompt("y", "1"), Wish(CRITICAL, 1))
     slots.free("a0")
     assert [slots.take(), slots.take(), slots.take()] == ["y", "x", "a1"]
+
+
+def test_what_is_first_goes_before_all_on_every_slot() -> None:
+    """Whatever is read twice for it, also with few slots."""
+    for count in (1, 2, 4):
+        slots = filled(count, {"a": 3}, Wish(CRITICAL, -5))
+        for number in range(count):
+            slots.add(f"first{number}", prompt("first", str(number)), Wish(FIRST))
+        assert sorted(str(slots.take()) for _ in range(count)) == [f"first{n}" for n in range(count)]
 
 
 def test_with_one_slot_only_reading_counts() -> None:

@@ -36,6 +36,7 @@ COUNTS_NOT: dict[str, Any] = {
     "hash": "other",
     "image": "other",
     "maxConcurrentRequests": 8,
+    "promptRequests": 2,
     "budget": {"maxModelCalls": 7},
     "spent": {"modelCalls": 3},
     "journal": {"kept": True, "claim": "c"},

@@ -9,7 +9,7 @@ from typing import Any, Final
 import dspy
 
 from domaintraining.trainer.calls.reply import ChatAnswer
-from domaintraining.trainer.calls.slots import CERTAIN, CRITICAL, Wish
+from domaintraining.trainer.calls.slots import CERTAIN, CRITICAL, FIRST, Wish
 from domaintraining.trainer.calls.store import Calls
 from domaintraining.trainer.prompts.prompt import entity_lines, filled_messages
 from domaintraining.trainer.search.engine import OllamaEngine
@@ -49,9 +49,18 @@ class LookAhead:
         engine: builds the calls.
         calls: where they are expected.
         proposals: proposes instructions.
+        hurried: whether what the search starts from is scored before anything else.
     """
 
-    def __init__(self, ground: Ground, engine: OllamaEngine, calls: Calls, proposals: Proposals) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        engine: OllamaEngine,
+        calls: Calls,
+        proposals: Proposals,
+        *,
+        hurried: bool = False,
+    ) -> None:
         self._adapter, self._engine, self._calls = ground.program.adapter, engine, calls
         self._proposals, self._draws = proposals, ground.draws
         (predictor,) = ground.program.predictors()
@@ -64,18 +73,31 @@ class LookAhead:
         self._asked_proposals: set[int] = set()
         self._asked_trials: set[int] = set()
         self._keys: set[str] = set()
+        self._start = Wish(FIRST) if hurried else START
+        self._start_scores: list[float] = []
         self._lock = threading.RLock()
         self._busy = self._again = self._stopped = False
 
+    def expect_start(self) -> None:
+        """Say that what the search starts from will be scored: the first thing that is certain."""
+        body = self._body(self._signature, [])
+        for example in self._validation:
+            self._expect(body, example, self._start, partial(self._scored, example))
+
     def start(self, batch: int) -> None:
-        """Say all that is certain from the start; the rest follows from answers.
+        """Say all else that is certain from the start; the rest follows from answers.
 
         Args:
             batch: samples that the proposer is shown at once.
         """
         self._proposals.summarize(self._train, batch)
         self._advance()
-        self._expect_all(self._signature, [], self._validation, START)
+
+    def start_f1(self) -> float | None:
+        """Mean F1 by document of what the search starts from; None while answers are missing."""
+        with self._lock:
+            whole = len(self._start_scores) == len(self._validation)
+            return sum(self._start_scores) / len(self._validation) if whole else None
 
     def evaluation(self, program: Extraction, examples: Examples) -> None:
         """The search evaluates a program now."""
@@ -124,13 +146,21 @@ class LookAhead:
             one.ended(attempt, demo)
             self._advance()
 
+    def _scored(self, example: dspy.Example, answer: ChatAnswer) -> None:
+        score = self._metric(example, self._adapter.read(answer.content, answer.done_reason))
+        with self._lock:
+            self._start_scores.append(score)
+
     def _propose(self) -> None:
         for number, draw in enumerate(self._draws.proposals):
-            if number in self._asked_proposals or not examples_in_sight(number, self._demos):
+            if number in self._asked_proposals or not self._in_sight(number):
                 continue
             self._asked_proposals.add(number)
             known = [one or [] for one in self._demos]
             self._proposals.propose(number, draw, known, partial(self._proposed, number))
+
+    def _in_sight(self, number: int) -> bool:
+        return not self._proposals.aware or examples_in_sight(number, self._demos)
 
     def _proposed(self, number: int, instruction: str) -> None:
         with self._lock:

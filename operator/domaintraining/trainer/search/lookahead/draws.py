@@ -122,7 +122,7 @@ def _trials(rng: Random, sizes: Sizes, plan: SearchPlan) -> tuple[Trial, ...]:
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=sizes.seed, multivariate=True)
     )
     study.add_trial(_scored(ranges))
-    batched = plan.minibatch < plan.validation
+    drawn = plan.minibatch < plan.validation
     trials: list[Trial] = []
     complete = 1
     while complete < STARTUP_TRIALS and len(trials) < plan.trials:
@@ -131,9 +131,9 @@ def _trials(rng: Random, sizes: Sizes, plan: SearchPlan) -> tuple[Trial, ...]:
         study.tell(asked, 0.0)
         complete += 1
         everything = range(plan.validation)
-        batch = tuple(rng.sample(everything, plan.minibatch)) if batched else tuple(everything)
+        batch = tuple(rng.sample(everything, plan.minibatch)) if drawn else tuple(everything)
         trials.append(Trial(chosen["instruction"], chosen.get("demos"), batch))
-        if batched and len(trials) % FULL_EVERY == 0:
+        if plan.batched and len(trials) % FULL_EVERY == 0:
             study.add_trial(_scored(ranges))
             complete += 1
     return tuple(trials)

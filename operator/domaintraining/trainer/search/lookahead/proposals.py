@@ -34,13 +34,13 @@ class Proposals:
     """
 
     def __init__(self, program: dspy.Module, lm: dspy.LM, *, aware: bool) -> None:
-        self._program, self._lm, self._aware = program, lm, aware
+        self._program, self._lm, self.aware = program, lm, aware
         self._source = get_dspy_source_code(program)
         self._summary: Future[str | None] = Future()
 
     def summarize(self, train: Sequence[dspy.Example], batch: int) -> None:
         """Begin the summary of the data; without sight of samples there is none."""
-        if not self._aware:
+        if not self.aware:
             self._summary.set_result(None)
             return
 
@@ -84,9 +84,9 @@ class Proposals:
     def _generator(self, draw: Proposal) -> GenerateModuleInstruction:
         generator = GenerateModuleInstruction(
             program_code_string=self._source,
-            use_dataset_summary=self._aware,
+            use_dataset_summary=self.aware,
             program_aware=True,
-            use_task_demos=self._aware,
+            use_task_demos=self.aware,
             use_instruct_history=False,
             use_tip=bool(draw.tip),
         )
