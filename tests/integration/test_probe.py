@@ -20,5 +20,6 @@ def test_the_slots_of_a_server_are_found(slots: int) -> None:
         server = OllamaServer(simulated.url, permits=MOST, outage_seconds=60)
         assert measure_slots(server, MODEL, ModelOptions()) == slots
         server.close()
-        assert simulated.asked == 1 + MOST * (2 if slots == MOST else 1)
-        assert simulated.stats()["decodedTokens"] <= (1 + MOST) * TOKENS
+        calls = 1 + (2 * MOST if slots == MOST else MOST)
+        assert simulated.asked == calls
+        assert simulated.stats()["decodedTokens"] <= calls * TOKENS
