@@ -1,7 +1,7 @@
 """The calls of a run made ready: its servers, its journal and how many calls are in flight."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,19 +58,16 @@ def connected(
         DomainTrainingError: the journal can't be used.
         GivenUp: the server does not answer.
     """
-    warn = lambda what: session.log.event("journal_warning", what)  # noqa: E731
-    journal = open_journal(folder, Fingerprint.of_run(run, data), warn=warn)
-    if journal.answered:
-        what = f"{journal.answered} answers of earlier attempts are in the journal"
-        session.log.event("journal_opened", what, answers=journal.answered)
-    try:
-        task = _calls(session, run, serve, journal)
-        proposals = _proposals(session, run, serve, journal) or task
-        yield Connection(task, proposals)
-        proposals.close()
-        task.close()
-    finally:
-        journal.close()
+    warn = partial(session.log.event, "journal_warning")
+    with closing(open_journal(folder, Fingerprint.of_run(run, data), warn=warn)) as journal:
+        if journal.answered:
+            what = f"{journal.answered} answers of earlier attempts are in the journal"
+            session.log.event("journal_opened", what, answers=journal.answered)
+        with (
+            closing(_calls(session, run, serve, journal)) as task,
+            closing(_proposals(session, run, serve, journal) or task) as proposals,
+        ):
+            yield Connection(task, proposals)
 
 
 def _calls(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls:
