@@ -49,6 +49,11 @@ class Sandbox:
         """Whether the model is the simulated one, not a server that OLLAMA_BASE_URL names."""
         return not self.own_server
 
+    @property
+    def model_server(self) -> str:
+        """URL of the model server that runs now."""
+        return self.own_server or _first_line(Daemon(MODEL_SERVER, self.cluster.state))
+
     def up(self, say: Say) -> None:
         """Starts everything and returns when the operator runs; about 10 s once the control plane is built.
 
@@ -100,7 +105,7 @@ class Sandbox:
         models = [f"--model={MODEL}", *(f"--pullable={model}" for model in PULLABLE)]
         server.start([*command, *models], environment, REPOSITORY)
         self.wait_for("the simulated model server", lambda: _listens(server))
-        return _first_line(server)
+        return self.model_server
 
     def _install(self, model_server: str, say: Say) -> None:
         say("applying the CRD, the operator's rights and the operator")
