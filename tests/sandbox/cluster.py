@@ -37,6 +37,11 @@ class Cluster:
     them again. Everything listens on 127.0.0.1 only.
     """
 
+    node = NODE
+    """The name of its node."""
+    daemon_path = os.defpath
+    """PATH of the components."""
+
     def __init__(self, state: Path) -> None:
         self.state = state.resolve()
         self.admin_kubeconfig = self.state / "admin.kubeconfig"
@@ -55,8 +60,7 @@ class Cluster:
             self._wait("the API server", self._serves)
             for name in ("kube-controller-manager", "kube-scheduler"):
                 self.start_component(name)
-            self.api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", components.RIGHTS)
-            self.api.create("/apis/storage.k8s.io/v1/storageclasses", components.STORAGE_CLASS)
+            self._install()
             self._wait("the controllers", self._accepts_pods)
         except BaseException:
             self.stop()
@@ -104,9 +108,8 @@ class Cluster:
 
     def start_component(self, name: str) -> None:
         """Starts a component of the control plane, or starts it again after it was stopped."""
-        command = components.commands(self._binary, self.state, self._ports)[name]
-        environment = {"PATH": os.defpath, "HOME": str(self.state), **GO_ENVIRONMENT}
-        Daemon(name, self.state).start(command, environment, self.state)
+        environment = {"PATH": self.daemon_path, "HOME": str(self.state), **GO_ENVIRONMENT}
+        Daemon(name, self.state).start(self._commands()[name], environment, self.state)
 
     @cached_property
     def api(self) -> Api:
@@ -175,7 +178,7 @@ class Cluster:
 
     @property
     def _node_kubeconfig(self) -> Path:
-        return self.state / f"{NODE}.kubeconfig"
+        return self.state / f"{self.node}.kubeconfig"
 
     def _claim_folder(self, binary: Path) -> None:
         if self.running():
@@ -185,24 +188,44 @@ class Cluster:
             raise SandboxError(f"{self.state} holds something that is not a sandbox: choose another folder")
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.__dict__.pop("api", None)  # an earlier cluster's port and token
-        self._record = {"binary": str(binary), "ports": components.free_ports().record()}
+        self._record = {"binary": str(binary), "ports": self._new_ports().record()}
         (self.state / MARKER).write_text(json.dumps(self._record), encoding="utf-8")
 
     def _prepare(self) -> None:
         certificates = self.state / "certificates"
-        subprocess.run([self._binary, "certificates", f"--dir={certificates}"], check=True, timeout=60)
+        command = [str(self._binary), "certificates", f"--dir={certificates}"]
+        command += [f"--address={address}" for address in self._addresses()]
+        subprocess.run(command, check=True, timeout=60)
         admin, node = components.new_token(), components.new_token()
         tokens = self.state / "tokens.csv"
         tokens.touch(mode=0o600)
-        tokens.write_text(components.tokens_csv(admin, {NODE: node}), encoding="utf-8")
+        tokens.write_text(components.tokens_csv(admin, {self.node: node}), encoding="utf-8")
         (self.state / "audit-policy.json").write_text(json.dumps(components.AUDIT_POLICY), encoding="utf-8")
         kubeconfig.write(self.admin_kubeconfig, self._access(admin))
         kubeconfig.write(self._node_kubeconfig, self._access(node))
 
     def _access(self, token: str, namespace: str = "default") -> Access:
         authority = (self.state / "certificates" / "ca.crt").read_text(encoding="ascii")
-        server = f"https://127.0.0.1:{self._ports.api}"
-        return Access(server=server, authority=authority, token=token, namespace=namespace)
+        return Access(server=self._server, authority=authority, token=token, namespace=namespace)
+
+    @property
+    def _server(self) -> str:
+        return f"https://127.0.0.1:{self._ports.api}"
+
+    def _addresses(self) -> Sequence[str]:
+        """Where the API server and the node are reached beside loopback."""
+        return ()
+
+    def _new_ports(self) -> Ports:
+        return components.free_ports()
+
+    def _commands(self) -> Mapping[str, Sequence[str]]:
+        return components.commands(self._binary, self.state, self._ports)
+
+    def _install(self) -> None:
+        """Creates what the controllers of a sandbox need to find."""
+        self.api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", components.RIGHTS)
+        self.api.create("/apis/storage.k8s.io/v1/storageclasses", components.STORAGE_CLASS)
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
