@@ -25,6 +25,7 @@ from domaintraining.trainer.calls.server import ModelServer, OllamaServer
 from domaintraining.trainer.journal.answerfile import read_header, read_lines
 from domaintraining.trainer.main import attempt
 from domaintraining.trainer.reporter import RecordedReport
+from domaintraining.trainer.search.finished import SEARCH
 from domaintraining.trainer.session import Session
 from domaintraining.trainer.training import Folders
 from tests.integration.watched_ollama import MODEL, SLOTS, Action
@@ -56,16 +57,31 @@ class Mounts:
         return Folders(self.data, self.served, self.journal)
 
     def kept(self) -> list[str]:
-        """The keys of all answers in the journal."""
-        return [key for path in sorted(self.journal.glob("*/*.jsonl")) for key in _keys(path)]
+        """The keys of all answers in the journal, without the ends of searches."""
+        lines = [line for path in self._files() for line in _answers(path)]
+        return [json.loads(line)["k"] for line in lines]
+
+    def forget_ends(self) -> None:
+        """Take the ends of searches out of the journal, so that they are made again from its answers."""
+        for path in self._files():
+            kept = b"".join(_answers(path))
+            with path.open("rb") as file:
+                header = file.readline()
+            path.write_bytes(header + kept)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.journal.glob("*/*.jsonl"))
 
 
-def _keys(path: Path) -> Iterator[str]:
+def _answers(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         header = read_header(file)
-        for line in read_lines(file, header.length) if header else ():
-            if line.key is not None:
-                yield line.key
+        lines = list(read_lines(file, header.length)) if header else []
+    whole = path.read_bytes()
+    for line in lines:
+        text = whole[line.offset : line.offset + line.length]
+        if line.key is not None and json.loads(text)["done_reason"] != SEARCH:
+            yield text
 
 
 def make_run(url: str, **changes: Any) -> Run:

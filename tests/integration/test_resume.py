@@ -116,12 +116,34 @@ def test_killed_at_twenty_points_the_run_repeats_only_calls_in_flight_and_ends_t
 def test_a_finished_run_is_replayed_without_a_call(
     whole: tuple[Ended, Mounts], server: WatchedOllama, api: SimulatedApi
 ) -> None:
-    """Also by another process, and where it may have another number of calls in flight: the same bytes."""
+    """Also by another process: the same bytes, and no search is made."""
     ended, mounts = whole
     asked, kept = server.asked, mounts.kept()
+    again, _ = through(server, mounts)
+    assert again.revisions == ended.revisions
+    assert not again.scores("entities")
+    with trainer_process(mounts, make_run(server.url), api) as trainer:
+        assert trainer.wait() == SUCCESS
+    assert Revisions.of(api.data) == ended.revisions
+    assert server.asked == asked
+    assert mounts.kept() == kept
+
+
+def test_a_search_is_made_again_from_its_answers_without_a_call(
+    whole: tuple[Ended, Mounts], server: WatchedOllama, api: SimulatedApi
+) -> None:
+    """Where its end is not in the journal: the same scores, the same bytes.
+
+    Also by another process, and where it may have another number of calls in flight.
+    """
+    ended, mounts = whole
+    asked, kept = server.asked, mounts.kept()
+    mounts.forget_ends()
     again, _ = through(server, mounts, maxConcurrentRequests=16)
     assert again.revisions == ended.revisions
     assert again.scores("entities") == ended.scores("entities")
+    assert ended.scores("entities")
+    mounts.forget_ends()
     with trainer_process(mounts, make_run(server.url), api) as trainer:
         assert trainer.wait() == SUCCESS
     assert Revisions.of(api.data) == ended.revisions
@@ -135,6 +157,7 @@ def test_without_a_known_number_of_slots_a_replay_asks_nothing_either(
     """How many calls the server serves is measured when the first call has to be sent."""
     first, mounts = through(server, Mounts(tmp_path), maxConcurrentRequests=None)
     asked = server.asked
+    mounts.forget_ends()
     again, _ = through(server, mounts, maxConcurrentRequests=None)
     assert server.asked == asked
     assert again.revisions == first.revisions
@@ -180,6 +203,7 @@ def test_answers_that_differ_between_equal_calls_change_nothing_in_a_run_that_go
     with trainer_process(mounts, run, api) as trainer:
         assert trainer.wait() == SUCCESS
     asked = server.asked
+    mounts.forget_ends()
     replayed, _ = through(server, mounts)
     assert server.asked == asked
     assert replayed.revisions == Revisions.of(api.data)

@@ -27,7 +27,8 @@ from domaintraining.trainer.scoring.comparison import (
 )
 from domaintraining.trainer.scoring.evaluate import Evaluator
 from domaintraining.trainer.search.engine import OllamaEngine
-from domaintraining.trainer.search.optimize import Found, Means, Setting, configure_dspy, optimize
+from domaintraining.trainer.search.finished import Found
+from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.program import Extraction
 from domaintraining.trainer.search.rollouts import Rollouts
 from domaintraining.trainer.session import Session
@@ -134,7 +135,8 @@ class _Stages:
             proposer = self._engine(proposals, run.prompt_model or run.model, rollouts)
             setting = Setting(run, engine, proposer, connection.task.slots, hurried=budget.limited)
             give_up = self._session.ending.give_up
-            found = optimize(searches, Means(setting, connection.task, self._tally, give_up))
+            means = Means(setting, connection.task, self._tally, give_up, connection.finished)
+            found = optimize(searches, means)
         cut = any(one.cut for one in found.values())
         self._session.reporter.update(budget_exhausted=cut)
         self._log.event(

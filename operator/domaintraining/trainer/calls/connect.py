@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from domaintraining.api.run import Run
+from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.probe import measure_slots
@@ -14,6 +15,7 @@ from domaintraining.trainer.calls.server import ModelServer
 from domaintraining.trainer.calls.store import Calls, Limited
 from domaintraining.trainer.journal.fingerprint import Fingerprint
 from domaintraining.trainer.journal.journal import Journal, open_journal
+from domaintraining.trainer.search.finished import Finished
 from domaintraining.trainer.session import CountedServer, Session
 
 Serve = Callable[[Session, ModelStatus], ModelServer]
@@ -28,6 +30,8 @@ class Connection:
     """Calls to the server of the model that is trained for."""
     proposals: Calls
     """Calls to the server of the model that proposes instructions; often the same."""
+    finished: Finished
+    """Searches that earlier attempts finished."""
 
     @contextmanager
     def limited(self, budget: Budget) -> Iterator[tuple[Limited, Limited]]:
@@ -59,7 +63,8 @@ def connected(
         GivenUp: the server does not answer.
     """
     warn = partial(session.log.event, "journal_warning")
-    with closing(open_journal(folder, Fingerprint.of_run(run, data), warn=warn)) as journal:
+    fingerprint = Fingerprint.of_run(run, data)
+    with closing(open_journal(folder, fingerprint, warn=warn)) as journal:
         if journal.answered:
             what = f"{journal.answered} answers of earlier attempts are in the journal"
             session.log.event("journal_opened", what, answers=journal.answered)
@@ -67,7 +72,12 @@ def connected(
             closing(_calls(session, run, serve, journal)) as task,
             closing(_proposals(session, run, serve, journal) or task) as proposals,
         ):
-            yield Connection(task, proposals)
+            yield Connection(task, proposals, Finished(journal, fingerprint.hash, partial(_tell, session)))
+
+
+def _tell(session: Session, task: Task) -> None:
+    what = f"{task}: what the search ended with is in the journal; it is not made again"
+    session.log.event("search_known", what, task=task)
 
 
 def _calls(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls:

@@ -25,6 +25,7 @@ from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.prompts.prompt import Form
 from domaintraining.trainer.scoring.metrics import Matching, document_f1, entity_items, relation_items
 from domaintraining.trainer.search.engine import OllamaEngine, proposal_lm, task_lm
+from domaintraining.trainer.search.finished import Finished, Found
 from domaintraining.trainer.search.lookahead.ahead import Ground, LookAhead
 from domaintraining.trainer.search.lookahead.draws import Sizes, draw
 from domaintraining.trainer.search.lookahead.proposals import Proposals
@@ -61,17 +62,6 @@ class Search:
     def plan(self, run: Run) -> SearchPlan:
         """What MIPROv2 is going to do with it."""
         return search_plan(run.auto, len(self.train), len(self.validation), run.optimizer)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The best program of a search."""
-
-    program: Extraction
-    validation_f1: float
-    """Mean F1 by document on the validation part, 0 to 1."""
-    cut: bool = False
-    """Whether the budget ended the search: it is the best so far."""
 
 
 def configure_dspy() -> Rollouts:
@@ -139,6 +129,8 @@ class Means:
     """Where the counts go; it knows the plans of the searches."""
     give_up: GiveUp
     """Ends the run."""
+    finished: Finished | None = None
+    """Searches that earlier attempts finished; None: nothing is kept of them."""
 
 
 def optimize(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
@@ -152,7 +144,14 @@ def optimize(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
         GivenUp: whatever `give_up` raises: where MIPROv2 could not go on (ModelOutputInvalid where the
             model's proposals can't be read, else TrainerFailed), or a call.
     """
-    pool = ThreadPoolExecutor(max_workers=len(searches), thread_name_prefix="search")
+    found = {search.form.task: _known(search, means) for search in searches}
+    made = _make([search for search in searches if found[search.form.task] is None], means)
+    return {task: known or made[task] for task, known in found.items()}
+
+
+def _make(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
+    """The searches that are not finished yet."""
+    pool = ThreadPoolExecutor(max_workers=max(1, len(searches)), thread_name_prefix="search")
     aheads = [_look_ahead(search, means) for search in searches]
     for ahead in aheads:
         ahead.expect_start()
@@ -169,6 +168,16 @@ def optimize(searches: Sequence[Search], means: Means) -> dict[Task, Found]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _known(search: Search, means: Means) -> Found | None:
+    """What the search ended with in an earlier attempt, told as if it had been made."""
+    task = search.form.task
+    found = means.finished.find(search.form, search.train) if means.finished is not None else None
+    if found is not None:
+        means.tally.trial(task, found.evaluations, found.validation_f1)
+        means.tally.search_done(task)
+    return found
+
+
 def _search(search: Search, ahead: LookAhead, means: Means) -> Found:
     task, metric = search.form.task, _metric(search, means)
     watch = Watch(task, means.tally, means.give_up, ahead.evaluation)
@@ -177,7 +186,7 @@ def _search(search: Search, ahead: LookAhead, means: Means) -> Found:
         ahead.start(summary_batch(search.train))
         try:
             best = compile_search(search, student, watch.guarded(metric), means.setting)
-            found = Found(best, ratio(best.score))
+            found = Found(best, ratio(best.score), evaluations=watch.evaluations)
         except BudgetSpent:
             found = _best_so_far(student, watch, ahead, means)
         except AdapterParseError:
@@ -186,13 +195,23 @@ def _search(search: Search, ahead: LookAhead, means: Means) -> Found:
         except ValueError as error:
             if str(error) != ALL_TRIED or watch.best is None:
                 watch.error(error)
-            found = Found(watch.best, watch.best_f1)
+            found = Found(watch.best, watch.best_f1, evaluations=watch.evaluations)
         except Exception as error:  # noqa: BLE001 - the other search must end as well
             watch.error(error)
         finally:
             ahead.stop()
+    if means.finished is not None:
+        _keep(means.finished, found, search, means.give_up)
     means.tally.search_done(task)
     return found
+
+
+def _keep(finished: Finished, found: Found, search: Search, give_up: GiveUp) -> None:
+    """Keep what the search ended with; a journal that fails ends the other search as well."""
+    try:
+        finished.keep(found, search.form, search.train)
+    except DomainTrainingError as error:
+        give_up(error)
 
 
 def _best_so_far(student: Extraction, watch: Watch, ahead: LookAhead, means: Means) -> Found:

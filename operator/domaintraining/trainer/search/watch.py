@@ -37,7 +37,8 @@ class Watch(BaseCallback):  # type: ignore[misc]
         self._tally, self._give_up, self._on_evaluation = tally, give_up, on_evaluation
         self._whole: dict[str, bool] = {}
         self._programs: dict[str, Extraction] = {}
-        self._ended = 0
+        self.evaluations = 0
+        """Evaluations that ended."""
         self._best: float | None = None
         self.best: Extraction | None = None
         """The best program so far by all validation samples; None: none was evaluated by all of them."""
@@ -92,8 +93,8 @@ class Watch(BaseCallback):  # type: ignore[misc]
         score = ratio(outputs.score)
         if whole and (self._best is None or score > self._best):
             self._best, self.best = score, program
-        self._ended += 1
-        self._tally.trial(self._task, self._ended, self._best)
+        self.evaluations += 1
+        self._tally.trial(self._task, self.evaluations, self._best)
 
 
 def ratio(percent: float) -> float:

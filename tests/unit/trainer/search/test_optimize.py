@@ -18,8 +18,8 @@ from domaintraining.trainer.prompts.export import task_prompt
 from domaintraining.trainer.scoring.metrics import Matching, document_f1
 from domaintraining.trainer.search import optimize as module
 from domaintraining.trainer.search.engine import OllamaEngine
+from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import (
-    Found,
     Means,
     Search,
     Setting,
