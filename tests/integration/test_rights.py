@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
+from tests.integration.rights import Right, granted, is_trainer, refused, used
 from tests.integration.trainings import apply, condition, ready, status
 from tests.integration.waiting import wait_for
 from tests.integration.workloads import job
@@ -15,37 +14,6 @@ from tests.sandbox.environment import CONTROLLER, NAMESPACE, RULES, Sandbox
 
 Json = dict[str, Any]
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
-FORBIDDEN = 403
-CREATED = 201
-
-
-class Right(NamedTuple):
-    """The least that a rule of RBAC can allow."""
-
-    group: str
-    resource: str
-    verb: str
-
-
-def granted() -> set[Right]:
-    """What the rules allow."""
-    rules: list[dict[str, list[str]]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    return {
-        Right(*parts)
-        for rule in rules
-        for parts in product(rule["apiGroups"], rule["resources"], rule["verbs"])
-    }
-
-
-def used(event: Json) -> Iterator[Right]:
-    """What the API server's authorizer was asked for one request; nothing for its discovery."""
-    about = event.get("objectRef")
-    if not about:
-        return
-    resource = "/".join(filter(None, (about["resource"], about.get("subresource"))))
-    yield Right(about.get("apiGroup", ""), resource, event["verb"])
-    if event["verb"] == "patch" and event["responseStatus"]["code"] == CREATED:
-        yield Right(about.get("apiGroup", ""), resource, "create")  # what an apply of something new needs too
 
 
 def of_the_operator(sandbox: Sandbox) -> list[Json]:
@@ -76,26 +44,21 @@ def test_every_right_is_used_and_none_is_missing(sandbox: Sandbox, space: str) -
     wait_for("run 2", lambda: status(sandbox, space)["run"]["number"] == 2, seconds=60)
     ready(sandbox, space)
     events = of_the_operator(sandbox)
-    refused = [event["requestURI"] for event in events if event["responseStatus"]["code"] == FORBIDDEN]
-    assert refused == []
+    assert refused(events) == []
     asked = {right for event in events for right in used(event)}
-    assert asked - granted() == set(), "granted by something else than the rules"
-    assert granted() - asked == set(), "granted and of no use"
+    rules = granted(yaml.safe_load(RULES.read_text(encoding="utf-8")))
+    assert asked - rules == set(), "granted by something else than the rules"
+    assert rules - asked == set(), "granted and of no use"
 
 
 def test_trainers_were_refused_nothing(sandbox: Sandbox) -> None:
     """A trainer patches its one report; it never asks for what it may not."""
-    events = [event for event in sandbox.cluster.audited() if _is_trainer(event["user"]["username"])]
+    events = [
+        event for event in sandbox.cluster.audited() if is_trainer(event["user"]["username"], [CONTROLLER])
+    ]
     assert events
-    assert [event["requestURI"] for event in events if event["responseStatus"]["code"] == FORBIDDEN] == []
+    assert refused(events) == []
     assert {right for event in events for right in used(event)} <= {
         Right("", "configmaps", "get"),
         Right("", "configmaps", "patch"),
-    }
-
-
-def _is_trainer(user: str) -> bool:
-    return user.startswith("system:serviceaccount:") and user.rpartition(":")[2] not in {
-        CONTROLLER,
-        "default",
     }

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from tests.integration.waiting import wait_for
-from tests.sandbox.cluster import REPOSITORY
-from tests.sandbox.environment import Sandbox
+from tests.sandbox.cluster import REPOSITORY, Cluster
 
 SAMPLES = (REPOSITORY / "crds" / "samples" / "tech-docs.jsonl").read_text(encoding="utf-8")
 GROUP = "/apis/training.aegisrag.io/v1alpha1"
 Json = dict[str, Any]
 
 
-def apply(sandbox: Sandbox, space: str, **spec: Any) -> None:
+class HasCluster(Protocol):
+    """The sandbox, or the product on a real node."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that the operator runs in."""
+
+
+def apply(sandbox: HasCluster, space: str, **spec: Any) -> None:
     """`kubectl apply` of a DomainTraining named docs."""
     data = {"configMap": {"name": "samples", "key": "samples.jsonl"}}
     body = {
@@ -26,13 +33,13 @@ def apply(sandbox: Sandbox, space: str, **spec: Any) -> None:
     sandbox.cluster.kubectl("apply", "--filename=-", input=json.dumps(body))
 
 
-def status(sandbox: Sandbox, space: str) -> Json:
+def status(sandbox: HasCluster, space: str) -> Json:
     """The status now."""
     found = sandbox.cluster.api.get(f"{GROUP}/namespaces/{space}/domaintrainings/docs")
     return dict(found.get("status") or {})
 
 
-def condition(sandbox: Sandbox, space: str, kind: str) -> tuple[str, str, str]:
+def condition(sandbox: HasCluster, space: str, kind: str) -> tuple[str, str, str]:
     """Status, reason and message of a condition; empty where there is none."""
     for one in status(sandbox, space).get("conditions", []):
         if one["type"] == kind:
@@ -40,13 +47,13 @@ def condition(sandbox: Sandbox, space: str, kind: str) -> tuple[str, str, str]:
     return "", "", ""
 
 
-def ready(sandbox: Sandbox, space: str) -> Json:
+def ready(sandbox: HasCluster, space: str) -> Json:
     """The status once the prompt is served."""
     wait_for("Ready", lambda: condition(sandbox, space, "Ready")[0] == "True", seconds=240)
     return status(sandbox, space)
 
 
-def jobs(sandbox: Sandbox, space: str) -> list[str]:
+def jobs(sandbox: HasCluster, space: str) -> list[str]:
     """Names of the Jobs."""
     return [
         one["metadata"]["name"]
@@ -54,6 +61,6 @@ def jobs(sandbox: Sandbox, space: str) -> list[str]:
     ]
 
 
-def config_map(sandbox: Sandbox, space: str, name: str) -> Json:
+def config_map(sandbox: HasCluster, space: str, name: str) -> Json:
     """Data of a ConfigMap."""
     return dict(sandbox.cluster.api.get(f"/api/v1/namespaces/{space}/configmaps/{name}")["data"])
