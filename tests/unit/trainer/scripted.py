@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from domaintraining.api.run import Run
@@ -74,6 +75,15 @@ def answer(body: Mapping[str, Any]) -> str:
     else:
         fields["entities"] = _entities(text, demos)
     return json.dumps(fields)
+
+
+def moody(body: Mapping[str, Any]) -> str:
+    """The scripted model, right in six of ten answers by the digest of the prompt; all proposals differ."""
+    mark = sha256(json.dumps(body["messages"]).encode()).hexdigest()
+    content = answer(body)
+    if "format" not in body:
+        return content.replace("\n\n[[ ## completed", f" Mind {mark[:8]}.\n\n[[ ## completed")
+    return content if int(mark, 16) % 10 < 6 else content.replace("PERSON", "FIRM").replace("WORKS_FOR", "X")
 
 
 def _entities(text: str, demos: int) -> list[dict[str, str]]:

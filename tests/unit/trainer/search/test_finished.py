@@ -28,8 +28,7 @@ from domaintraining.trainer.search.finished import SEARCH, Finished, Found
 from domaintraining.trainer.search.optimize import Means, Search, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.program import Extraction, examples
 from domaintraining.trainer.training import Folders
-from tests.unit.trainer.scripted import make_run, parsed, samples
-from tests.unit.trainer.search.test_lookahead import moody
+from tests.unit.trainer.scripted import make_run, moody, parsed, samples
 from tests.unit.trainer.search.test_program import make_form
 
 TRAIN, VALIDATION = 8, 8

@@ -4,7 +4,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -29,19 +28,10 @@ from domaintraining.trainer.search.optimize import (
     sample_metric,
 )
 from domaintraining.trainer.search.program import Extraction, examples
-from tests.unit.trainer.scripted import answer, make_run, parsed
+from tests.unit.trainer.scripted import make_run, moody, parsed
 from tests.unit.trainer.search.test_program import make_form
 
 module = sys.modules[__name__]
-
-
-def moody(body: Mapping[str, Any]) -> str:
-    """The scripted model, right in six of ten answers by the digest of the prompt; all proposals differ."""
-    mark = sha256(json.dumps(body["messages"]).encode()).hexdigest()
-    content = answer(body)
-    if "format" not in body:
-        return content.replace("\n\n[[ ## completed", f" Mind {mark[:8]}.\n\n[[ ## completed")
-    return content if int(mark, 16) % 10 < 6 else content.replace("PERSON", "FIRM").replace("WORKS_FOR", "X")
 
 
 class PlainCalls:
