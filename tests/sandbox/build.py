@@ -48,7 +48,7 @@ def built(program: GoProgram, say: Say) -> Path:
     `say` gets a line at least every 5 seconds while there is something to wait for, and none otherwise.
     Raises SandboxError with the end of the compiler's output when it can't be built.
     """
-    sources = read_sources(program.folder)
+    sources = read_sources(program.folder, program.package)
     folder = cache_folder(os.environ) / f"{program.name}-{digest_of(program, sources, platform.machine())}"
     binary = folder / program.name
     if binary.exists():
@@ -109,9 +109,9 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
     return (base if base.is_absolute() else Path.home() / ".cache") / "domaintraining"
 
 
-def read_sources(folder: Path) -> dict[str, bytes]:
-    """The files a binary is made of, by name: *.go, go.mod and go.sum."""
-    files = [*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]
+def read_sources(folder: Path, package: str = ".") -> dict[str, bytes]:
+    """The files a binary is made of, by name: *.go of its package, where that is ours, go.mod and go.sum."""
+    files = [*(folder / package).glob("*.go"), folder / "go.mod", folder / "go.sum"]
     return {file.name: file.read_bytes() for file in files if not file.name.endswith("_test.go")}
 
 

@@ -36,16 +36,19 @@ type authority struct {
 // apiserver-node-client (.crt, .key), and sa.key for service account tokens.
 func newCertificatesCommand() *cobra.Command {
 	var dir string
+	var addresses []net.IP
 	command := &cobra.Command{
 		Use:  "certificates",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return writeCertificates(dir) },
+		RunE: func(*cobra.Command, []string) error { return writeCertificates(dir, addresses) },
 	}
 	command.Flags().StringVar(&dir, "dir", "certificates", "folder to write to")
+	command.Flags().IPSliceVar(&addresses, "address", nil,
+		"where API server and node are reached beside loopback; may be repeated")
 	return command
 }
 
-func writeCertificates(dir string) error {
+func writeCertificates(dir string, addresses []net.IP) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -53,11 +56,11 @@ func writeCertificates(dir string) error {
 	if err != nil {
 		return err
 	}
-	loopback := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	addresses = append(addresses, net.IPv4(127, 0, 0, 1), net.IPv6loopback)
 	err = ca.issue("apiserver", &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "kube-apiserver"},
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses: loopback,
+		IPAddresses: addresses,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {
@@ -65,7 +68,7 @@ func writeCertificates(dir string) error {
 	}
 	err = ca.issue("node", &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "simulated-node"},
-		IPAddresses: loopback,
+		IPAddresses: addresses,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {

@@ -1,0 +1,67 @@
+"""What a node leaves on the machine when its programs are gone: shims, mounts, notes, control groups."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+from tests.e2e.node.network import attempt
+from tests.sandbox import proc
+from tests.sandbox.errors import SandboxError
+
+CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
+RESULTS: Final = Path("/var/lib/cni")
+
+
+def end_shims(socket: Path) -> None:
+    """Kills the shims of a containerd that is gone, and with each what it still held."""
+    marker = f"-address\0{socket}\0".encode()
+    for process in proc.running():
+        try:
+            arguments = (proc.PROC / str(process.pid) / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if marker in arguments and b"containerd-shim" in arguments:
+            proc.send(process, signal.SIGKILL)
+
+
+def mounts_below(folder: Path, table: str) -> list[Path]:
+    """Mount points below a folder as /proc/self/mounts lists them, the innermost first."""
+    points = [Path(_unescaped(line.split()[1])) for line in table.splitlines() if line]
+    return sorted((point for point in points if folder in point.parents), reverse=True)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmounts what is mounted below a folder.
+
+    Raises SandboxError where something stays mounted: removing the folder would remove what is mounted there.
+    """
+    mounts = Path("/proc/self/mounts")
+    for point in mounts_below(folder, mounts.read_text(encoding="utf-8")):
+        attempt("umount", "--lazy", str(point))
+    if left := mounts_below(folder, mounts.read_text(encoding="utf-8")):
+        raise SandboxError(f"still mounted below {folder}: {left[0]}; unmount it, then delete the folder")
+
+
+def forget_networks(name: str, folder: Path = RESULTS) -> None:
+    """Deletes what the network plugins have written down about this node's pods, and no others."""
+    for result in folder.glob(f"results/{name}-*"):
+        result.unlink()
+    for each in (folder / "results", folder):
+        with contextlib.suppress(OSError):
+            each.rmdir()  # empty, as it was before there was one
+
+
+def remove_control_groups() -> None:
+    """Removes the kubelet's control groups, those of version 1 below each controller."""
+    for top in (*CONTROL_GROUPS.glob("kubepods"), *CONTROL_GROUPS.glob("*/kubepods")):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):  # a process that is about to end may still be in it
+                Path(folder).rmdir()
+
+
+def _unescaped(point: str) -> str:
+    return point.encode().decode("unicode_escape")
