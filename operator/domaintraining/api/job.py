@@ -135,6 +135,13 @@ class Journal(ApiModel):
     }
 
 
+class LocalSecret(ApiModel):
+    """A Secret in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+
+
 NOT_OURS: Final = rule(
     "self.all(key, !key.contains('kubernetes.io/') && !key.startsWith('training.aegisrag.io/')"
     " && key != 'job-name' && key != 'controller-uid')",
@@ -153,6 +160,17 @@ class Job(ApiModel):
     """Taints that the pod tolerates."""
     priority_class_name: ObjectName | None = None
     """Priority class of the pod; as the operator's list allows."""
+    image_pull_secrets: Annotated[
+        list[LocalSecret],
+        Field(
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
+    """Secrets to pull the trainer's image with, beside those of the operator's IMAGE_PULL_SECRETS."""
+    service_account_name: ObjectName | None = None
+    """ServiceAccount that the trainer runs under; must exist (one of the run's own, which may write the
+    run's report and nothing else)."""
     pod_labels: Annotated[LabelMap, checked(LABEL_KEYS, LABEL_VALUES, NOT_OURS)] = {}
     """Further labels of the pod."""
     pod_annotations: Annotated[

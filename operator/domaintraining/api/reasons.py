@@ -38,6 +38,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     ADMISSION_DENIED = "AdmissionDenied"
     PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
+    SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     NAME_CONFLICT = "NameConflict"
     POD_LOST = "PodLost"
     JOURNAL_NOT_FOUND = "JournalNotFound"
@@ -123,7 +124,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.MODEL_READY: ReasonRow("The server has the model.", "Nothing."),
     Reason.MODEL_NOT_ALLOWED: ReasonRow(
         "The operator's lists don't allow this endpoint, this pull or this registry host.",
-        "Use an allowed one, or ask the operator's owner to extend ALLOWED_ENDPOINTS or ALLOWED_PULLS.",
+        "Use an allowed one, or ask the operator's owner to extend the setting that the message names; the "
+        "run starts by itself then.",
         stalled=True,
     ),
     Reason.MODEL_NOT_FOUND: ReasonRow(
@@ -177,9 +179,14 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         stalled=True,
     ),
     Reason.PLACEMENT_NOT_ALLOWED: ReasonRow(
-        "The operator's lists don't allow this priority class or node selector.",
-        "Use an allowed one, or ask the operator's owner to extend ALLOWED_PRIORITY_CLASSES or "
-        "ALLOWED_NODE_LABELS.",
+        "The operator's lists don't allow this priority class, node selector or toleration.",
+        "Use an allowed one, or ask the operator's owner to extend the setting that the message names; the "
+        "run starts by itself then.",
+        stalled=True,
+    ),
+    Reason.SERVICE_ACCOUNT_NOT_FOUND: ReasonRow(
+        "The ServiceAccount that spec.job.serviceAccountName names does not exist.",
+        "Create it, or correct spec.job.serviceAccountName; the run goes on by itself then.",
         stalled=True,
     ),
     Reason.NAME_CONFLICT: ReasonRow(

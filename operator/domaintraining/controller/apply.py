@@ -93,14 +93,14 @@ async def start(
         start_time=first,
         spent=run.spent,
     )
-    await put(cluster, manifests.build_run(resource, run, attempt))
+    await put(cluster, manifests.build_run(resource, run, attempt, settings.ca_bundle))
     if resource.spec.dataset.inline is not None:
         await put(cluster, manifests.build_data(resource, run))
     await empty_report(cluster, resource, run.number)
     await make_claim(cluster, resource)
     for body in manifests.build_rights(resource, run.number):
         await put(cluster, body)
-    await create_job(cluster, resource, build_job(resource, run, attempt))
+    await create_job(cluster, resource, build_job(resource, run, attempt, settings))
 
 
 async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:

@@ -16,8 +16,9 @@ from domaintraining.api.names import (
 )
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.controller.attempt import Attempt
-from domaintraining.controller.manifests import ROLE_TRAINER, labels, owner
+from domaintraining.controller.manifests import AUTHORITIES_KEY, ROLE_TRAINER, labels, owner
 from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.settings import Settings
 
 CONTAINER: Final = "trainer"
 CREDENTIALS: Final = "/var/run/secrets/domaintraining"
@@ -46,7 +47,7 @@ See https://kubernetes.io/docs/concepts/security/pod-security-standards/#restric
 """
 
 
-def build_job(resource: Resource, run: Run, attempt: Attempt) -> Object:
+def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
     """The Job of one attempt.
 
     See https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
@@ -60,7 +61,7 @@ def build_job(resource: Resource, run: Run, attempt: Attempt) -> Object:
     queue = resource.labels.get(LABEL_QUEUE)
     template = {
         "metadata": {"labels": dict(job.pod_labels) | own, "annotations": dict(job.pod_annotations)},
-        "spec": _pod(resource, run, attempt),
+        "spec": _pod(resource, run, attempt, settings),
     }
     return {
         "apiVersion": "batch/v1",
@@ -89,28 +90,33 @@ def _failure_rules() -> list[Object]:
     ]
 
 
-def _pod(resource: Resource, run: Run, attempt: Attempt) -> Object:
+def _pod(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
     job = resource.spec.job
+    secrets = dict.fromkeys([*(one.name for one in job.image_pull_secrets), *settings.image_pull_secrets])
     pod: Object = {
         "restartPolicy": "Never",
-        "serviceAccountName": run_name(resource.name, run.number),
+        "serviceAccountName": job.service_account_name or run_name(resource.name, run.number),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": RESTRICTED_POD | {"fsGroup": USER},
-        "containers": [_container(resource, run, attempt)],
+        "containers": [_container(resource, run, attempt, settings)],
         "volumes": _volumes(resource, run),
         "nodeSelector": dict(job.node_selector),
         "tolerations": [
             one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in job.tolerations
         ],
     }
+    if secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in secrets]
     if job.priority_class_name:
         pod["priorityClassName"] = job.priority_class_name
     return pod
 
 
-def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
-    environment = {
+def _container(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
+    own = resource.spec.job.resources
+    resources = own if own.requests or own.limits else settings.trainer_resources
+    environment = settings.proxy.environment | {
         "REPORT_NAME": report_name(resource.name, run.number),
         "REPORT_NAMESPACE": resource.namespace,
         "ATTEMPT": str(attempt.number),
@@ -121,6 +127,8 @@ def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
         "DSPY_CACHEDIR": "/tmp/dspy",  # noqa: S108 - as above; nothing is cached there
         "PYTHONUNBUFFERED": "1",
     }
+    if settings.ca_bundle:
+        environment["CA_BUNDLE"] = f"{FOLDER}/run/{AUTHORITIES_KEY}"
     mounts = [("run", f"{FOLDER}/run"), ("data", f"{FOLDER}/data"), ("credentials", CREDENTIALS)]
     mounts += [("served", f"{FOLDER}/served")] if run.served is not None else []
     return {
@@ -133,7 +141,7 @@ def _container(resource: Resource, run: Run, attempt: Attempt) -> Object:
             *("--served-dir", f"{FOLDER}/served"),
         ],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
-        "resources": resource.spec.job.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "resources": resources.model_dump(mode="json", by_alias=True, exclude_none=True),
         "securityContext": RESTRICTED_CONTAINER,
         "terminationMessagePolicy": "File",
         "volumeMounts": [

@@ -28,6 +28,8 @@ from domaintraining.controller.observed import Object, Resource, Revision
 
 LONGEST_NOTE: Final = 1024
 """Bytes of an event's note that the API server takes."""
+AUTHORITIES_KEY: Final = "ca.crt"
+"""Key of the run ConfigMap with further authorities to trust."""
 ROLE_RUN: Final = "run"
 ROLE_DATA: Final = "data"
 ROLE_REPORT: Final = "report"
@@ -75,12 +77,19 @@ def _config_map(metadata: Object, data: dict[str, str] | None = None, *, immutab
     return body | ({"immutable": True} if immutable else {})
 
 
-def build_run(resource: Resource, run: Run, attempt: Attempt) -> Object:
-    """The run ConfigMap: what the trainer reads, and the record of the attempt."""
+def build_run(resource: Resource, run: Run, attempt: Attempt, authorities: str = "") -> Object:
+    """The run ConfigMap: what the trainer reads, and the record of the attempt.
+
+    Args:
+        resource: whose run it is.
+        run: the run.
+        attempt: its attempt.
+        authorities: certificates in PEM that the trainer trusts beside the system's.
+    """
     data = {
         RUN_KEY: json.dumps(wire(run), ensure_ascii=False, sort_keys=True),
         ATTEMPT_KEY: json.dumps(wire(attempt), ensure_ascii=False, sort_keys=True),
-    }
+    } | ({AUTHORITIES_KEY: authorities} if authorities else {})
     more = {LABEL_RUN: str(run.number), LABEL_HASH: run.hash}
     return _config_map(_meta(resource, run_name(resource.name, run.number), ROLE_RUN, **more), data)
 
@@ -132,7 +141,10 @@ def build_claim(resource: Resource, name: str) -> Object:
 
 
 def build_rights(resource: Resource, run: int) -> list[Object]:
-    """ServiceAccount, Role and RoleBinding of one run: get and patch of its own report, nothing else."""
+    """Role, ServiceAccount and RoleBinding of one run: get and patch of its own report, nothing else.
+
+    Where spec names a ServiceAccount, the Role is bound to that one and none is made.
+    """
     name = run_name(resource.name, run)
     metadata = _meta(resource, name, ROLE_TRAINER, **{LABEL_RUN: str(run)})
     rbac = "rbac.authorization.k8s.io"
@@ -142,16 +154,18 @@ def build_rights(resource: Resource, run: int) -> list[Object]:
         "resourceNames": [report_name(resource.name, run)],
         "verbs": ["get", "patch"],
     }
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": resource.namespace}
+    named = resource.spec.job.service_account_name
+    subject = {"kind": "ServiceAccount", "name": named or name, "namespace": resource.namespace}
     reference = {"apiGroup": rbac, "kind": "Role", "name": name}
+    own = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata,
+        "automountServiceAccountToken": False,
+    }
     return [
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": metadata,
-            "automountServiceAccountToken": False,
-        },
         {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
+        *([] if named else [own]),
         {
             "apiVersion": f"{rbac}/v1",
             "kind": "RoleBinding",

@@ -4,17 +4,24 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from domaintraining.api.dataset import ClaimSource
 from domaintraining.api.reasons import Reason
 from domaintraining.api.status import ModelStatus
+from domaintraining.controller.allowed import (
+    check_models,
+    check_placement,
+    check_pull,
+    model_of,
+    prompt_model_of,
+)
 from domaintraining.controller.claims import check_journal
-from domaintraining.controller.cluster import CLAIM, CONFIG_MAP, Cluster
+from domaintraining.controller.cluster import CLAIM, CONFIG_MAP, SERVICE_ACCOUNT, Cluster
 from domaintraining.controller.models import ModelInfo, ModelServers
 from domaintraining.controller.observed import Preflight, Resource
 from domaintraining.controller.pulls import Pulls
-from domaintraining.controller.settings import Settings, registry_of
+from domaintraining.controller.settings import Settings
 from domaintraining.errors import DomainTrainingError
 
 PULL_HOLDS: Final = 60.0
@@ -33,6 +40,7 @@ async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -
     preflight = Preflight(settings_digest=settings_digest(resource, settings))
     try:
         check_placement(resource, settings)
+        await check_account(cluster, resource)
     except DomainTrainingError as error:
         preflight = replace(preflight, placement_problem=error)
     try:
@@ -56,19 +64,18 @@ def settings_digest(resource: Resource, settings: Settings) -> str:
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def check_placement(resource: Resource, settings: Settings) -> None:
-    """Refuse priority classes and node labels that the operator's lists don't allow."""
-    job = resource.spec.job
-    name = job.priority_class_name
-    if name and not settings.priority_class_allowed(name):
+async def check_account(cluster: Cluster, resource: Resource) -> None:
+    """Whether the ServiceAccount that spec names exists: without it no pod is made.
+
+    Raises:
+        DomainTrainingError: ServiceAccountNotFound.
+    """
+    name = resource.spec.job.service_account_name
+    if name and await cluster.get(SERVICE_ACCOUNT, resource.namespace, name) is None:
         raise DomainTrainingError(
-            Reason.PLACEMENT_NOT_ALLOWED, f"spec.job.priorityClassName: {name} is not allowed"
+            Reason.SERVICE_ACCOUNT_NOT_FOUND,
+            f"spec.job.serviceAccountName: ServiceAccount {name} does not exist",
         )
-    for key, value in job.node_selector.items():
-        if not settings.node_label_allowed(key, value):
-            raise DomainTrainingError(
-                Reason.PLACEMENT_NOT_ALLOWED, f"spec.job.nodeSelector: {key}={value} is not allowed"
-            )
 
 
 async def _data_digest(cluster: Cluster, resource: Resource) -> str:
@@ -118,11 +125,11 @@ async def check_model(
     Raises:
         DomainTrainingError: why it is not ready, with the percentage while it is pulled.
     """
-    spec = resource.spec.model
-    name, endpoint = spec.name or settings.model, (spec.endpoint or settings.ollama_base_url).rstrip("/")
-    _check_allowed(settings, name, endpoint, "spec.model")
-    info = await _show(servers, pulls, resource, settings, model=(endpoint, name), wake=wake)
-    source = "spec" if spec.name else "default"
+    check_models(resource, settings)
+    endpoint, name = model_of(resource, settings)
+    wanted = _Wanted("spec.model", endpoint, name)
+    info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
+    source = "spec" if resource.spec.model.name else "default"
     return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
 
 
@@ -134,27 +141,21 @@ async def check_prompt_model(
     Raises:
         DomainTrainingError: as for the model; its calls have the same options.
     """
-    spec = resource.spec.model
-    if spec.prompt_model is None:
+    model = prompt_model_of(resource, settings)
+    if model is None:
         return None
-    name = spec.prompt_model.name
-    endpoint = (spec.prompt_model.endpoint or spec.endpoint or settings.ollama_base_url).rstrip("/")
-    _check_allowed(settings, name, endpoint, "spec.model.promptModel")
-    info = await _show(servers, pulls, resource, settings, model=(endpoint, name), wake=wake)
-    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source="spec")
+    check_models(resource, settings)
+    wanted = _Wanted("spec.model.promptModel", *model)
+    info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
+    return ModelStatus(name=wanted.name, digest=info.digest, endpoint=wanted.endpoint, source="spec")
 
 
-def _check_allowed(settings: Settings, name: str, endpoint: str, field: str) -> None:
-    """Refuse, before any request, what the operator's lists don't allow."""
-    if not settings.endpoint_allowed(endpoint):
-        raise DomainTrainingError(
-            Reason.MODEL_NOT_ALLOWED, f"{field}.endpoint: {endpoint} is not in ALLOWED_ENDPOINTS"
-        )
-    host, _ = registry_of(name)
-    if host and not settings.pull_allowed(name):
-        raise DomainTrainingError(
-            Reason.MODEL_NOT_ALLOWED, f"{field}.name: {name} names a registry that is not in ALLOWED_PULLS"
-        )
+class _Wanted(NamedTuple):
+    """A model that a field of the spec asks for."""
+
+    field: str
+    endpoint: str
+    name: str
 
 
 async def _show(  # noqa: PLR0913 - what a look at a model server needs
@@ -163,17 +164,17 @@ async def _show(  # noqa: PLR0913 - what a look at a model server needs
     resource: Resource,
     settings: Settings,
     *,
-    model: tuple[str, str],
+    wanted: _Wanted,
     wake: Callable[[], None],
 ) -> ModelInfo:
     """What a server says of a model that it has and that can do what the spec asks."""
-    endpoint, name = model
+    _, endpoint, name = wanted
     await servers.version(endpoint)
     pulled = pulls.state(endpoint, name)
     fresh = pulled is not None and pulled.done and pulls.age(endpoint, name) <= PULL_HOLDS
     info = await servers.show(endpoint, name)
     if info is None or (resource.spec.model.pull_policy == "Always" and not fresh):
-        _pull(pulls, resource, settings, model, wake)
+        _pull(pulls, resource, settings, wanted, wake)
     assert info is not None, "_pull raises"
     _check_suits(info, name, resource)
     return info
@@ -189,19 +190,15 @@ def _check_suits(info: ModelInfo, name: str, resource: Resource) -> None:
 
 
 def _pull(
-    pulls: Pulls, resource: Resource, settings: Settings, model: tuple[str, str], wake: Callable[[], None]
+    pulls: Pulls, resource: Resource, settings: Settings, wanted: _Wanted, wake: Callable[[], None]
 ) -> None:
     """Start or follow a pull; always raises, with how far it is."""
-    endpoint, name = model
+    field, endpoint, name = wanted
     if resource.spec.model.pull_policy == "Never":
         raise DomainTrainingError(
             Reason.MODEL_NOT_FOUND, f"{endpoint} does not have model {name} and pullPolicy is Never"
         )
-    if not settings.pull_allowed(name):
-        raise DomainTrainingError(
-            Reason.MODEL_NOT_ALLOWED,
-            f"{endpoint} does not have model {name} and ALLOWED_PULLS does not allow pulling it",
-        )
+    check_pull(settings, field, endpoint, name)
     state = pulls.state(endpoint, name)
     if state is not None and state.error:
         if pulls.age(endpoint, name) > (LACKING_PAUSE if state.not_found else PULL_PAUSE):

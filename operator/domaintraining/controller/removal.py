@@ -34,9 +34,9 @@ async def remove(cluster: Cluster, key: Key, kind: Kind, name: str) -> None:
 
 
 async def take_back(cluster: Cluster, key: Key, run: int) -> None:
-    """Remove a trainer's rights and samples. The ServiceAccount, made first, goes last."""
+    """Remove a trainer's rights and samples. The Role, made first, goes last."""
     await remove(cluster, key, CONFIG_MAP, data_name(key[1], run))
-    for kind in (ROLE_BINDING, ROLE, SERVICE_ACCOUNT):
+    for kind in (ROLE_BINDING, SERVICE_ACCOUNT, ROLE):
         await remove(cluster, key, kind, run_name(key[1], run))
 
 
@@ -53,7 +53,7 @@ async def clean_up(cluster: Cluster, observed: Observed) -> None:
     if record is None:
         return
     name = run_name(resource.name, record.run.number)
-    if await cluster.get(SERVICE_ACCOUNT, resource.namespace, name) is not None:
+    if await cluster.get(ROLE, resource.namespace, name) is not None:
         await take_back(cluster, (resource.namespace, resource.name), record.run.number)
 
 

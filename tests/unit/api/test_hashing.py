@@ -67,7 +67,11 @@ GOLDEN: dict[str, dict[str, Any]] = {
                 "options": {"keepAlive": "1h"},
             },
             "auto": "light",
-            "job": {"backoffLimit": 1},
+            "job": {
+                "backoffLimit": 1,
+                "serviceAccountName": "trainer",
+                "imagePullSecrets": [{"name": "registry"}],
+            },
         },
     },
     "relations only": {

@@ -14,8 +14,10 @@ from domaintraining.controller import manifests
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.observed import Resource
+from domaintraining.controller.settings import Settings
 from tests.unit.controller.test_decide import HASH, record, resource, revision
 
+SETTINGS = Settings(trainer_image="domaintraining:1")
 SAMPLE = {"text": "The patient's number is 7.", "entities": [{"name": "7", "type": "Number"}]}
 RESOURCES = {"limits": {"memory": "1Gi"}, "requests": {"cpu": "500m"}}
 
@@ -34,7 +36,7 @@ def started(**changes: Any) -> tuple[Run, Attempt]:
 
 def job_of(wanted: Resource | None = None, **changes: Any) -> dict[str, Any]:
     """The Job of a run."""
-    return build_job(wanted or resource(), *started(**changes))
+    return build_job(wanted or resource(), *started(**changes), SETTINGS)
 
 
 def everything(wanted: Resource) -> list[dict[str, Any]]:
@@ -48,7 +50,7 @@ def everything(wanted: Resource) -> list[dict[str, Any]]:
         manifests.build_served(wanted, revision(1)),
         manifests.build_claim(wanted, f"{wanted.name}-journal"),
         *manifests.build_rights(wanted, 1),
-        build_job(wanted, run, attempt),
+        build_job(wanted, run, attempt, SETTINGS),
     ]
 
 
@@ -75,7 +77,7 @@ def test_the_token_is_short_lived_and_may_write_one_report() -> None:
     token, authority = volumes["credentials"]["projected"]["sources"]
     assert token == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
     assert authority["configMap"]["name"] == "kube-root-ca.crt"
-    account, role, binding = manifests.build_rights(resource(), 1)
+    role, account, binding = manifests.build_rights(resource(), 1)
     assert account["automountServiceAccountToken"] is False
     assert role["rules"] == [
         {
@@ -120,7 +122,7 @@ def test_names_and_labels_are_valid_for_the_longest_name() -> None:
     """The largest numbers, too."""
     longest = replace(resource(), name="a" * MAX_NAME)
     run, attempt = started(number=99_999_999)
-    job = build_job(longest, run, attempt.model_copy(update={"number": 99_999}))
+    job = build_job(longest, run, attempt.model_copy(update={"number": 99_999}), SETTINGS)
     for body in [*everything(longest), job]:
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", body["metadata"]["name"])
         for value in body["metadata"]["labels"].values():

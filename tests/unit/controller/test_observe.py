@@ -24,6 +24,7 @@ from domaintraining.controller.memory import MemoryCluster
 from domaintraining.controller.objects import Kind
 from domaintraining.controller.observe import observe, read_report, read_status
 from domaintraining.controller.observed import Observed, ReportState, RunRecord
+from domaintraining.controller.settings import Settings
 from tests.unit.api.prompts import files, prompts, relation_prompt, task_prompt
 from tests.unit.controller.test_decide import NOW, record, resource
 
@@ -158,7 +159,7 @@ def test_a_job_that_ended_is_never_seen_without_its_result() -> None:
     parts = (
         build_run(resource(), run, attempt),
         build_report(resource(), 1),
-        build_job(resource(), run, attempt),
+        build_job(resource(), run, attempt, Settings(trainer_image="i")),
     )
     seen = asyncio.run(observe(Ending(*parts), resource(), NOW))
     assert seen.job is not None

@@ -78,7 +78,7 @@ def test_it_is_pulled_where_that_is_allowed() -> None:
     server = Server()
     assert checked(server, {"promptModel": {"name": "large"}}, BOTH) == (
         "ModelNotAllowed",
-        f"{URL} does not have model large and ALLOWED_PULLS does not allow pulling it",
+        f"spec.model.promptModel.name: large is not on {URL}, and to pull it is not allowed by ALLOWED_PULLS",
     )
     found = checked(server, {"promptModel": {"name": "large"}, "pullPolicy": "Never"})
     assert isinstance(found, tuple)

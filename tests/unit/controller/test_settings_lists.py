@@ -182,3 +182,11 @@ def test_a_toleration_covers_nothing_that_the_list_does_not(
     """`Exists` tolerates every value, and without a key every taint."""
     given = Toleration.model_validate(toleration)
     assert settings(ALLOWED_TOLERATIONS=patterns).toleration_allowed(given) is allowed
+
+
+def test_the_default_model_needs_no_list() -> None:
+    """The operator's owner named it; other models of its registry are as far away as before."""
+    given = settings(OLLAMA_MODEL_GENERATION="models.corp/x/y:8b")
+    assert given.registry_allowed("models.corp/x/y:8b")
+    assert given.pull_allowed("models.corp/x/y:8b")
+    assert not given.registry_allowed("models.corp/x/z")

@@ -39,9 +39,8 @@ def claim(name: str, **metadata: Any) -> dict[str, Any]:
 def pod_of(resource: Resource) -> dict[str, Any]:
     """The pod of the first attempt."""
     run = resolve(Observed(resource, NOW), 1, MODEL, SETTINGS)
-    pod: dict[str, Any] = build_job(resource, run, Attempt(number=1, start_time="2026-11-23T12:00:00Z"))[
-        "spec"
-    ]["template"]["spec"]
+    attempt = Attempt(number=1, start_time="2026-11-23T12:00:00Z")
+    pod: dict[str, Any] = build_job(resource, run, attempt, SETTINGS)["spec"]["template"]["spec"]
     return pod
 
 

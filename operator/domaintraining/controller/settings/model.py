@@ -140,7 +140,9 @@ class Settings:
         return any(url_matches(url, pattern) for pattern in self.allowed_endpoints)
 
     def registry_allowed(self, name: str) -> bool:
-        """Whether a model may be named: without a registry host, or with one that a list names."""
+        """Whether a model may be named: without a registry host, with one of the lists, or as the default."""
+        if name == self.model:
+            return True
         if not MODEL.fullmatch(name):
             return False
         host, _ = registry_of(name.lower())

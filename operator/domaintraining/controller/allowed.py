@@ -1,0 +1,97 @@
+"""What the operator's lists allow a spec; looked at before anything is asked of a server. Pure.
+
+Each refusal names the field, its value and the setting that its owner may extend. What runs goes on when a
+list grows shorter: the lists are looked at when an attempt starts.
+"""
+
+from domaintraining.api.job import Toleration
+from domaintraining.api.reasons import Reason
+from domaintraining.controller.observed import Resource
+from domaintraining.controller.settings import Settings, registry_of
+from domaintraining.errors import DomainTrainingError
+
+
+def check_placement(resource: Resource, settings: Settings) -> None:
+    """Refuse priority classes and node pools (labels and taints) that the lists don't allow.
+
+    Raises:
+        DomainTrainingError: PlacementNotAllowed.
+    """
+    job = resource.spec.job
+    name = job.priority_class_name
+    if name and not settings.priority_class_allowed(name):
+        raise _misplaced("priorityClassName", name, "ALLOWED_PRIORITY_CLASSES")
+    for key, value in job.node_selector.items():
+        if not settings.node_label_allowed(key, value):
+            raise _misplaced("nodeSelector", f"{key}={value}", "ALLOWED_NODE_LABELS")
+    for place, toleration in enumerate(job.tolerations):
+        if not settings.toleration_allowed(toleration):
+            raise _misplaced(f"tolerations[{place}]", _taint(toleration), "ALLOWED_TOLERATIONS")
+
+
+def model_of(resource: Resource, settings: Settings) -> tuple[str, str]:
+    """Endpoint and name of the model: of spec, else of the operator."""
+    spec = resource.spec.model
+    return (spec.endpoint or settings.ollama_base_url).rstrip("/"), spec.name or settings.model
+
+
+def prompt_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | None:
+    """Endpoint and name of the model that proposes instructions; None where it is the model itself."""
+    spec = resource.spec.model
+    if spec.prompt_model is None:
+        return None
+    endpoint = spec.prompt_model.endpoint or spec.endpoint or settings.ollama_base_url
+    return endpoint.rstrip("/"), spec.prompt_model.name
+
+
+def check_models(resource: Resource, settings: Settings) -> None:
+    """Refuse servers and registries that the lists don't allow, for both models of a spec.
+
+    Raises:
+        DomainTrainingError: ModelNotAllowed.
+    """
+    _check_model(settings, "spec.model", model_of(resource, settings))
+    proposing = prompt_model_of(resource, settings)
+    if proposing is not None:
+        _check_model(settings, "spec.model.promptModel", proposing)
+
+
+def check_pull(settings: Settings, field: str, endpoint: str, name: str) -> None:
+    """Refuse to pull a model that the list doesn't allow.
+
+    Raises:
+        DomainTrainingError: ModelNotAllowed.
+    """
+    if not settings.pull_allowed(name):
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_ALLOWED,
+            f"{field}.name: {name} is not on {endpoint}, and to pull it is not allowed by ALLOWED_PULLS",
+        )
+
+
+def _check_model(settings: Settings, field: str, model: tuple[str, str]) -> None:
+    endpoint, name = model
+    if not settings.endpoint_allowed(endpoint):
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_ALLOWED,
+            f"{field}.endpoint: {endpoint} is not allowed by ALLOWED_ENDPOINTS or MODEL_SERVERS",
+        )
+    if not settings.registry_allowed(name):
+        host, _ = registry_of(name)
+        raise DomainTrainingError(
+            Reason.MODEL_NOT_ALLOWED,
+            f"{field}.name: {name} names the registry {host or name}, not allowed by ALLOWED_REGISTRIES",
+        )
+
+
+def _misplaced(field: str, value: str, setting: str) -> DomainTrainingError:
+    message = f"spec.job.{field}: {value} is not allowed by {setting}"
+    return DomainTrainingError(Reason.PLACEMENT_NOT_ALLOWED, message)
+
+
+def _taint(toleration: Toleration) -> str:
+    if toleration.key is None:
+        return "every taint"
+    if toleration.operator == "Exists":
+        return f"{toleration.key} with every value"
+    return f"{toleration.key}={toleration.value or ''}"
