@@ -17,6 +17,8 @@ Json = dict[str, Any]
 NODE: Final = "real-node-1"
 PROXY_USER: Final = "system:kube-proxy"
 DNS_USER: Final = "system:coredns"
+API_SERVER_USER: Final = "kube-apiserver-node-client"
+"""As whom the API server asks the kubelet for logs and exec: the name in its certificate."""
 DOMAIN: Final = "cluster.local"
 # Without a volume controller of a cloud: volumes are made by hand, as hostPath.
 STORAGE_CLASS: Final[Json] = {
@@ -157,6 +159,7 @@ def objects() -> list[tuple[str, Json]]:
     return [
         (f"{rbac}/clusterroles", role),
         (f"{rbac}/clusterrolebindings", _binding(DNS_USER, DNS_USER)),
+        (f"{rbac}/clusterrolebindings", _binding(API_SERVER_USER, "system:kubelet-api-admin")),
         ("/apis/storage.k8s.io/v1/storageclasses", STORAGE_CLASS),
     ]
 

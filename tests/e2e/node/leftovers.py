@@ -14,6 +14,8 @@ from tests.sandbox.errors import SandboxError
 
 CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 RESULTS: Final = Path("/var/lib/cni")
+# A shim's socket has a short path, whatever containerd's state folder is.
+SHIMS: Final = Path("/run/containerd")
 
 
 def end_shims(socket: Path) -> None:
@@ -26,6 +28,7 @@ def end_shims(socket: Path) -> None:
             continue
         if marker in arguments and b"containerd-shim" in arguments:
             proc.send(process, signal.SIGKILL)
+    remove_empty(SHIMS / "s", SHIMS)
 
 
 def mounts_below(folder: Path, table: str) -> list[Path]:
@@ -49,10 +52,17 @@ def unmount_below(folder: Path) -> None:
 def forget_networks(name: str, folder: Path = RESULTS) -> None:
     """Deletes what the network plugins have written down about this node's pods, and no others."""
     for result in folder.glob(f"results/{name}-*"):
-        result.unlink()
-    for each in (folder / "results", folder):
+        container = result.name.removeprefix(f"{name}-").partition("-")[0]
+        for each in folder.glob(f"results/*-{container}-*"):
+            each.unlink()
+    remove_empty(folder / "results", folder)
+
+
+def remove_empty(*folders: Path) -> None:
+    """Removes folders that others may use as well, where nobody does."""
+    for folder in folders:
         with contextlib.suppress(OSError):
-            each.rmdir()  # empty, as it was before there was one
+            folder.rmdir()
 
 
 def remove_control_groups() -> None:

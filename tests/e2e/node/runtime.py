@@ -117,4 +117,5 @@ disabled_plugins = {json.dumps(UNUSED)}
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
+      Root = "{self._folder / "runc"}"
 """
