@@ -14,6 +14,7 @@ import aiohttp
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import CONTROLS
 from domaintraining.errors import DomainTrainingError
+from domaintraining.reach import PLAIN, Reach
 
 MOST_BYTES: Final = 4 * 2**20
 MOST_TEXT: Final = 300
@@ -55,10 +56,11 @@ class _Reply(NamedTuple):
 
 
 class HttpModelServers:
-    """ModelServers over HTTP: no redirects, no proxies of the environment, bounded replies."""
+    """ModelServers over HTTP: no redirects, no proxies but those of the reach, bounded replies."""
 
-    def __init__(self) -> None:
-        """Connections are made with the first request; close it at the end."""
+    def __init__(self, reach: Reach = PLAIN) -> None:
+        """Take the way to them. Connections are made with the first request; close it at the end."""
+        self._reach = reach
         self._session: aiohttp.ClientSession | None = None
 
     async def version(self, endpoint: str) -> str:
@@ -97,19 +99,29 @@ class HttpModelServers:
         self, method: str, endpoint: str, path: str, body: Mapping[str, Any] | None = None
     ) -> _Reply:
         if self._session is None:
-            self._session = open_session(TIMEOUT)
-        url = endpoint.rstrip("/") + path
+            self._session = open_session(TIMEOUT, self._reach)
+        url, proxy = endpoint.rstrip("/") + path, self._reach.proxy.of(endpoint)
         try:
-            async with self._session.request(method, url, json=body, allow_redirects=False) as response:
+            async with self._session.request(
+                method, url, json=body, proxy=proxy, allow_redirects=False
+            ) as response:
                 content = await bounded(response, MOST_BYTES)
                 return _Reply(response.status, json_object(content))
         except UNANSWERED as error:
             raise unavailable(endpoint, f"does not answer: {what(error)}") from error
 
 
-def open_session(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
-    """A session for servers that are not trusted: no cookies, no proxies or logins of the environment."""
-    return aiohttp.ClientSession(timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+def open_session(timeout: aiohttp.ClientTimeout, reach: Reach) -> aiohttp.ClientSession:
+    """A session for servers that are not trusted: no cookies, no proxies or logins of the environment.
+
+    The proxy is to be named with each request.
+    """
+    return aiohttp.ClientSession(
+        timeout=timeout,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(ssl=reach.tls()),
+    )
 
 
 async def bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -142,6 +154,11 @@ def one_line(text: object, most: int = MOST_TEXT) -> str:
 
 def what(error: BaseException) -> str:
     """An error in few words; time-outs have none of their own."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        said = getattr(error.certificate_error, "verify_message", "")
+        return f"its certificate is not trusted ({one_line(said)}); see the operator's CA_BUNDLE"
+    if isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+        return f"the proxy does not let the request through ({one_line(error)})"
     return one_line(error) or ("time-out" if isinstance(error, TimeoutError) else type(error).__name__)
 
 

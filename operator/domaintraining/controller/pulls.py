@@ -22,6 +22,7 @@ from domaintraining.controller.models import (
     open_session,
     what,
 )
+from domaintraining.reach import PLAIN, Reach
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=5, sock_read=900)
 """A server that checks a large file says nothing for minutes."""
@@ -152,16 +153,21 @@ class Pulls:
         raise PullError("the server ended the pull without success")
 
 
-async def http_lines(endpoint: str, model: str) -> AsyncGenerator[dict[str, Any], None]:
+async def http_lines(
+    endpoint: str, model: str, reach: Reach = PLAIN
+) -> AsyncGenerator[dict[str, Any], None]:
     """The lines of a server's /api/pull, JSON objects; an error reply is one line with `error`.
 
     Raises:
         aiohttp.ClientError, TimeoutError, OSError, ValueError: no answer, or one that can't be read.
     """
     async with (
-        open_session(TIMEOUT) as session,
+        open_session(TIMEOUT, reach) as session,
         session.post(
-            endpoint.rstrip("/") + "/api/pull", json={"model": model, "stream": True}, allow_redirects=False
+            endpoint.rstrip("/") + "/api/pull",
+            json={"model": model, "stream": True},
+            proxy=reach.proxy.of(endpoint),
+            allow_redirects=False,
         ) as response,
     ):
         if response.status != 200:

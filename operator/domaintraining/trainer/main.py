@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from domaintraining.api.report import REPORT_KEY, Report
 from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.reach import PLAIN, Reach
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.connect import Serve
 from domaintraining.trainer.calls.server import GivenUp, ModelServer, OllamaServer, patience
@@ -56,7 +58,8 @@ def main(argv: list[str]) -> int:
         _last_words(os.environ.get("TERMINATION_LOG"), error)
         return _code(error)
     folders = Folders(settings.data_dir, settings.served_dir, settings.journal_dir)
-    code, failure = attempt(run, folders, sink, ollama, settings.attempt)
+    serve = partial(ollama, reach=settings.reach)
+    code, failure = attempt(run, folders, sink, serve, settings.attempt)
     if failure is not None:
         _last_words(settings.termination_log, failure)
     return code
@@ -109,13 +112,14 @@ def spent_before(run: Run, sink: ReportSink) -> Spent:
     return told if told is not None and told.calls >= run.spent.calls else run.spent
 
 
-def ollama(session: Session, model: ModelStatus) -> ModelServer:
+def ollama(session: Session, model: ModelStatus, reach: Reach = PLAIN) -> ModelServer:
     """A model's Ollama server; its failures are told, and the last one ends the run."""
     run = session.run
     return OllamaServer(
         model.endpoint,
         permits=run.max_concurrent_requests or MOST_SLOTS,
         outage_seconds=run.outage_seconds,
+        reach=reach,
         on_wait=session.waiting,
         on_recovered=session.recovered,
         give_up=session.ending.give_up,

@@ -8,6 +8,8 @@ from typing import Final, NoReturn
 
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
+from domaintraining.proxy import Proxy
+from domaintraining.reach import PLAIN, Reach
 
 SERVICE_HOST: Final = "KUBERNETES_SERVICE_HOST"
 SERVICE_PORT: Final = "KUBERNETES_SERVICE_PORT"
@@ -40,6 +42,8 @@ class TrainerSettings:
 
     journal_dir: Path | None = None
     """JOURNAL_DIR: folder for the answers of the model; without one they live as long as the process."""
+    reach: Reach = PLAIN
+    """HTTP_PROXY, HTTPS_PROXY, NO_PROXY; CA_BUNDLE: file with further authorities to trust."""
 
     @property
     def service(self) -> dict[str, str]:
@@ -51,8 +55,8 @@ class TrainerSettings:
         """The settings in arguments (without the program's name) and environment.
 
         Raises:
-            DomainTrainingError: a setting is missing or no value (TrainerFailed); the message names all of
-                the missing ones.
+            DomainTrainingError: a setting is missing or no value, or the file with authorities can't be read
+                (TrainerFailed); the message names all of the missing ones.
         """
         options = _arguments(argv)
         names = (
@@ -81,7 +85,16 @@ class TrainerSettings:
             service_port=environ[SERVICE_PORT],
             termination_log=Path(log) if log else None,
             journal_dir=Path(journal) if journal else None,
+            reach=Reach(Proxy.read(environ), _authorities(environ.get("CA_BUNDLE"))),
         )
+
+
+def _authorities(path: str | None) -> str:
+    """The text of the file, which the controller has checked."""
+    try:
+        return Path(path).read_text(encoding="ascii") if path else ""
+    except (OSError, ValueError) as error:
+        raise DomainTrainingError(Reason.TRAINER_FAILED, f"CA_BUNDLE: {path}: {error}") from error
 
 
 class _Parser(argparse.ArgumentParser):

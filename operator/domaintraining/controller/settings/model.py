@@ -27,6 +27,7 @@ from domaintraining.controller.settings.servers import (
 )
 from domaintraining.controller.settings.source import SettingsError, Source
 from domaintraining.proxy import Proxy
+from domaintraining.reach import Reach
 
 ONE_DAY: Final = 86_400
 HIGHEST_PORT: Final = 65_535
@@ -130,6 +131,11 @@ class Settings:
         if source.faults:
             raise SettingsError("; ".join(source.faults))
         return settings
+
+    @property
+    def reach(self) -> Reach:
+        """The way to model servers."""
+        return Reach(self.proxy, self.ca_bundle)
 
     def endpoint_allowed(self, url: str) -> bool:
         """Whether requests may go to a model server: the default one, and those of the lists."""

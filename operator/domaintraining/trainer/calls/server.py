@@ -20,7 +20,9 @@ import urllib3
 
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
+from domaintraining.reach import PLAIN, Reach
 from domaintraining.trainer.calls.outage import Outage, pauses
+from domaintraining.trainer.calls.pool import open_pool, words_of
 from domaintraining.trainer.calls.reply import CUT, CallFailed, ChatAnswer, encode, no_quote, read_reply
 
 __all__ = [
@@ -109,7 +111,8 @@ def patience(max_tokens: int, permits: int) -> float:
 class OllamaServer:
     """Ollama's /api/chat over one connection pool.
 
-    Redirects and proxies of the environment are not followed: the endpoint is the one that was allowed.
+    Redirects are not followed, and proxies only as `reach` has them, whatever the environment says: the
+    endpoint is the one that was allowed.
 
     Args:
         endpoint: base URL, without /api.
@@ -121,6 +124,7 @@ class OllamaServer:
         on_answer: told every answer.
         give_up: ends the run; never returns. Called by one thread, the others block meanwhile.
         read_seconds: time for one answer, see `patience`.
+        reach: proxy and authorities.
         sleep, clock: for tests.
     """
 
@@ -130,6 +134,7 @@ class OllamaServer:
         *,
         permits: int,
         outage_seconds: float,
+        reach: Reach = PLAIN,
         on_wait: Callable[[str], None] = lambda _: None,
         on_recovered: Callable[[], None] = lambda: None,
         on_answer: Callable[[ChatAnswer], None] = lambda _: None,
@@ -146,7 +151,9 @@ class OllamaServer:
         self._permits = threading.BoundedSemaphore(permits)
         self._counting, self._ending = threading.Lock(), threading.Lock()
         self._traffic = Traffic()
-        self._pool = urllib3.PoolManager(
+        self._pool = open_pool(
+            self._endpoint,
+            reach,
             maxsize=permits,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
             retries=False,
@@ -224,7 +231,7 @@ class OllamaServer:
             finally:
                 response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise CallFailed(type(error).__name__) from error
+            raise CallFailed(words_of(error)) from error
 
     def _drain(self, response: urllib3.BaseHTTPResponse) -> bytes:
         deadline = self._clock() + self._read_seconds
