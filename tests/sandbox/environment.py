@@ -17,6 +17,7 @@ import yaml
 
 from tests.sandbox.build import cache_folder, controlplane_binary
 from tests.sandbox.cluster import REPOSITORY, Cluster
+from tests.sandbox.components import free_ports
 from tests.sandbox.daemons import Daemon
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.progress import Say
@@ -28,6 +29,8 @@ IMAGE = "domaintraining:sandbox"
 MODEL_SERVER = "simulated-ollama"
 MODEL = "qwen3:32b"
 SLOTS = 4
+# Tests run side by side in one cluster and are not to wait for each other.
+TRAININGS = 8
 # Not there at first, to try pulls with: one takes a second, the other can be watched for ten.
 PULLABLE = ("qwen3:8b,size=5200000000", "qwen2.5:72b,size=47000000000")
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
@@ -130,11 +133,15 @@ def operator_objects(model_server: str) -> list[Json]:
     """What users install, with the sandbox's image and settings put into it."""
     objects: list[Json] = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
     (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
+    port = free_ports().api  # pods share the machine's network, and there may be another sandbox
+    container["ports"] = [{"name": "probes", "containerPort": port}]
     variables = {one["name"]: one["value"] for one in container["env"]} | {
         "OLLAMA_BASE_URL": model_server,
         "OLLAMA_MODEL_GENERATION": MODEL,
         "OLLAMA_NUM_PARALLEL": str(SLOTS),
+        "TRAININGS_PER_SERVER": str(TRAININGS),
         "TRAINER_IMAGE": IMAGE,
+        "HEALTH_PORT": str(port),
     }
     container["image"] = IMAGE
     container["env"] = [{"name": name, "value": value} for name, value in variables.items()]

@@ -32,6 +32,8 @@ LABEL_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 ANNOTATION_RETRAIN: Final = f"{GROUP}/retrain-requested-at"
 ANNOTATION_DATA_DIGEST: Final = f"{GROUP}/data-digest"
 ANNOTATION_SETTINGS_DIGEST: Final = f"{GROUP}/settings-digest"
+ANNOTATION_SERVERS: Final = f"{GROUP}/model-servers"
+"""On a Job: the model servers that it has a place on, with the model on each, as JSON."""
 
 MANAGER: Final = "domaintraining-controller"
 """Field manager of everything the controller writes."""

@@ -75,8 +75,9 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Wait; what keeps it from starting stands in the message.",
     ),
     Reason.QUEUED: ReasonRow(
-        "The Job exists and its pod does not run yet.",
-        "If it stays so, `kubectl describe job` and `kubectl get events` say why.",
+        "It waits for a place on its model server, or for Kueue; or its Job exists and no pod of it runs yet.",
+        "Wait; the message tells the position. Without one, `kubectl describe job` and `kubectl get events` "
+        "say why.",
     ),
     Reason.TRAINING: ReasonRow("The trainer runs.", "Wait; the columns PROGRESS and ETA tell how far it is."),
     Reason.SUSPENDED: ReasonRow(

@@ -84,7 +84,7 @@ def _trouble(observed: Observed, plan: Plan) -> DomainTrainingError | None:
     if plan.step is Step.WAIT and record is not None and record.attempt.failure is not None:
         failure = record.attempt.failure
         return DomainTrainingError(failure.reason, failure.message)
-    if plan.step is not Step.WATCH:
+    if plan.step is not Step.WATCH or _held(observed):
         return None
     report = observed.report.report
     if report is not None and report.waiting is not None:
@@ -127,6 +127,8 @@ def _stage(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) 
         return _Said("False", Reason.FAILED, _with_remedy(trouble))
     if plan.step is Step.SUSPEND and trouble is None:
         return _Said("False", Reason.SUSPENDED, f"spec.suspend is true; false goes on with run {plan.run}")
+    if trouble is None and (words := _waits_for(observed, plan)):
+        return _Said("False", Reason.QUEUED, words)
     if plan.step is Step.WATCH:
         running = observed.job is not None and observed.job.started
         words = _with_remedy(trouble) if trouble else ""
@@ -134,6 +136,26 @@ def _stage(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) 
         words = words or (report.progress.message if report and running else "")
         return _Said("False", Reason.TRAINING if running else Reason.QUEUED, words)
     return _Said("False", Reason.PENDING, _with_remedy(trouble) if trouble else "the run is being prepared")
+
+
+def _held(observed: Observed) -> bool:
+    return observed.job is not None and observed.job.suspended
+
+
+def _waits_for(observed: Observed, plan: Plan) -> str:
+    """What it waits for: a place, or who lets a suspended Job go on; empty: it does not wait.
+
+    Why Kueue does not let it go on yet stands in objects of its own, which are not read here.
+    """
+    if plan.step is Step.START and observed.place is not None:
+        return observed.place.words
+    job, namespace = observed.job, observed.resource.namespace
+    if plan.step is not Step.WATCH or job is None or not job.suspended:
+        return ""
+    if not job.queue:
+        return f"Job {job.name} is suspended; who suspended it, such as Kueue, lets it go on"
+    words = f"Job {job.name} is in Kueue's queue {job.queue}, which lets it go on"
+    return f"{words}; `kubectl -n {namespace} describe workloads` says what it waits for"
 
 
 def _rejected(number: int) -> _Said:
@@ -180,6 +202,13 @@ def _model(observed: Observed, trouble: DomainTrainingError | None) -> _Said:
         return _Said("False", trouble.reason, _with_remedy(trouble))
     if observed.record is not None:
         return _Said("True", Reason.MODEL_READY, f"{observed.record.run.model.name} is on the server")
+    if observed.preflight is not None and observed.preflight.model is not None:
+        return _Said("True", Reason.MODEL_READY, f"{observed.preflight.model.name} is on the server")
+    if observed.place is not None:
+        # asked when it came, and again when it is its turn
+        for one in observed.resource.status.conditions:
+            if one.type == "ModelReady" and one.status == "True":
+                return _Said("True", Reason.MODEL_READY, one.message)
     return _Said("Unknown", Reason.PENDING, "the model is not checked yet")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from domaintraining.api.names import LABEL_ATTEMPT, LABEL_RUN
+from domaintraining.api.names import LABEL_ATTEMPT, LABEL_QUEUE, LABEL_RUN
 from domaintraining.api.reasons import Reason
 from domaintraining.controller.jobs import CONTAINER
 from domaintraining.controller.objects import number_of
@@ -32,6 +32,7 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
     failed, complete = conditions.get("Failed"), "Complete" in conditions
     words = f"{failed.get('reason', '')}: {failed.get('message', '')}"[:500] if failed else ""
     over = failed is not None or complete
+    suspended = not over and bool((job.get("spec") or {}).get("suspend"))
     return JobState(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -42,7 +43,9 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
         failed=words,
         complete=complete,
         started=any((pod.get("status") or {}).get("phase") == "Running" for pod in pods),
-        trouble=_trouble(pods, over=over),
+        suspended=suspended,
+        queue=str((metadata.get("labels") or {}).get(LABEL_QUEUE, "")),
+        trouble=None if suspended else _trouble(pods, over=over),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from domaintraining.api.names import (
     ANNOTATION_DATA_DIGEST,
+    ANNOTATION_SERVERS,
     LABEL_ATTEMPT,
     LABEL_HASH,
     LABEL_QUEUE,
@@ -19,6 +20,7 @@ from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.manifests import AUTHORITIES_KEY, ROLE_TRAINER, labels, owner
 from domaintraining.controller.observed import Object, Resource
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.uses import servers_annotation
 
 CONTAINER: Final = "trainer"
 CREDENTIALS: Final = "/var/run/secrets/domaintraining"
@@ -28,6 +30,8 @@ SHORTEST_LIFE: Final = 60
 """Seconds that a finished Job stays at least: one that is gone before it was seen would be made again."""
 FINAL_EXIT_CODES: Final = (3, 75)
 """A failure that needs a change, and one that may pass, which the controller tries again."""
+TERMINATED: Final = 143
+"""The trainer was told to end, as when its Job is suspended: no failure of its own."""
 USER: Final = 65532
 """The image's user and group, which have no name there."""
 RESTRICTED_POD: Final[Object] = {
@@ -48,7 +52,7 @@ See https://kubernetes.io/docs/concepts/security/pod-security-standards/#restric
 
 
 def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
-    """The Job of one attempt.
+    """The Job of one attempt; one with a queue of Kueue's is made suspended, and Kueue lets it go.
 
     See https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
     """
@@ -70,7 +74,10 @@ def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings
             "name": job_name(resource.name, run.number, attempt.number),
             "namespace": resource.namespace,
             "labels": own | ({LABEL_QUEUE: queue} if queue else {}),
-            "annotations": {ANNOTATION_DATA_DIGEST: attempt.data_digest},
+            "annotations": {
+                ANNOTATION_DATA_DIGEST: attempt.data_digest,
+                ANNOTATION_SERVERS: servers_annotation(run),
+            },
             "ownerReferences": [owner(resource)],
         },
         "spec": {
@@ -78,15 +85,19 @@ def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings
             "ttlSecondsAfterFinished": max(job.ttl_seconds_after_finished, SHORTEST_LIFE),
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": template,
-        },
+        }
+        | ({"suspend": True} if queue else {}),
     }
 
 
 def _failure_rules() -> list[Object]:
-    codes = {"containerName": CONTAINER, "operator": "In", "values": list(FINAL_EXIT_CODES)}
+    def codes(*values: int) -> Object:
+        return {"containerName": CONTAINER, "operator": "In", "values": list(values)}
+
     return [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "FailJob", "onExitCodes": codes},
+        {"action": "FailJob", "onExitCodes": codes(*FINAL_EXIT_CODES)},
+        {"action": "Ignore", "onExitCodes": codes(TERMINATED)},
     ]
 
 

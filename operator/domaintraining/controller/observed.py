@@ -9,6 +9,7 @@ from domaintraining.api.report import Prompts, Report
 from domaintraining.api.run import Run
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import DomainTrainingStatus, ModelStatus
+from domaintraining.controller.admission import Place
 from domaintraining.controller.attempt import Attempt
 from domaintraining.errors import DomainTrainingError
 
@@ -74,6 +75,10 @@ class JobState:
     complete: bool = False
     started: bool = False
     """Whether a pod of it runs."""
+    suspended: bool = False
+    """Whether it is held back, by Kueue or whoever else set its spec.suspend; it has no pods then."""
+    queue: str = ""
+    """Kueue's queue that it is in."""
     trouble: DomainTrainingError | None = None
     """What its pods or events say is wrong, while it is active or after it failed."""
 
@@ -134,6 +139,8 @@ class Observed:
     report: ReportState = field(default_factory=ReportState)
     preflight: Preflight | None = None
     """Only where a Job is about to start."""
+    place: Place | None = None
+    """Where it stands among those that wait for a model server; None: it does not wait."""
 
     @property
     def trained(self) -> tuple[Revision, ...]:

@@ -115,6 +115,8 @@ def _progress(observed: Observed, outcome: Outcome) -> Progress | None:
     message = outcome.problem.message[:1024] if outcome.problem else current.message
     update: dict[str, Any] = {"percent": percent, "message": message}
     rests = {Step.SUSPEND: "suspended", Step.REST: "superseded"}
+    if observed.place is not None or (observed.job is not None and observed.job.suspended):
+        update |= {"message": "queued", "estimated_completion_time": None}
     if outcome.plan.step in rests:
         update |= {"message": rests[outcome.plan.step], "estimated_completion_time": None}
     return current.model_copy(update=update)

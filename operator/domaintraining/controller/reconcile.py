@@ -10,17 +10,20 @@ from domaintraining.api.names import GROUP, KIND, VERSION
 from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.status import Condition, DomainTrainingStatus, wire
 from domaintraining.controller import apply
+from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
+from domaintraining.controller.places import FRONT, Places
 from domaintraining.controller.preflight import check_data, check_model, check_prompt_model
 from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.uses import is_queued
 from domaintraining.errors import DomainTrainingError
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ PROGRESS_PAUSE: Final = timedelta(seconds=3)
 LOOK_AGAIN: Final = 30.0
 PULL_LOOK: Final = 2.0
 SERVER_LOOK: Final = 10.0
+TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULLING})
+"""What passes by itself: whose turn it is keeps it meanwhile, for as long as places.py says."""
 
 
 @dataclass
@@ -50,6 +55,14 @@ class Reconciler:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _written: dict[Key, datetime] = field(default_factory=dict)
     """When each status was written last: only paces what is written next."""
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have the places of this controller, with its clock and its queue."""
+        self.places = Places(self.cluster, self.settings, self.now, self._call)
+
+    def _call(self, key: Key) -> None:
+        self.wake(key)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one resource a step closer.
@@ -66,12 +79,21 @@ class Reconciler:
         body = await self.cluster.get(DOMAIN_TRAINING, *key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._written.pop(key, None)
+            await self.places.leave(key, waits=False, running=False)
             return None
         resource = read_resource(body)
         observed, outcome = await self._advance(resource)
         status = project(observed, outcome, self.settings.auto)
-        written = await self._write(resource, status)
-        return self._again(observed, outcome) if written else PROGRESS_PAUSE.total_seconds()
+        written = await self._write(resource, status, self._pace(observed))
+        problem = outcome.problem
+        await self.places.leave(
+            key,
+            waits=outcome.plan.step is Step.START and (problem is None or problem.reason in TURN_KEPT),
+            running=any(job.active and not job.suspended for job in observed.jobs),
+        )
+        return (
+            self._again(observed, outcome) if written or _is_far(observed) else PROGRESS_PAUSE.total_seconds()
+        )
 
     async def _advance(self, resource: Resource) -> tuple[Observed, Outcome]:
         """Observe, decide and apply until nothing is left to do at once."""
@@ -81,7 +103,7 @@ class Reconciler:
             if plan.step in (Step.START, Step.WAIT):
                 observed = await self._checked(observed, plan)
                 plan = decide(observed)
-                if plan.step is Step.START and (observed.preflight or Preflight()).model is None:
+                if plan.step is Step.START and not _is_checked(observed):
                     observed = await self._checked(observed, plan)
             try:
                 if not await self._apply(observed, plan):
@@ -91,18 +113,32 @@ class Reconciler:
         raise RuntimeError(f"{resource.namespace}/{resource.name}: no rest after {MOST_STEPS} steps")
 
     async def _checked(self, observed: Observed, plan: Plan) -> Observed:
+        """What was observed, with the checks beside it and, where it has to wait for a place, its place."""
         resource = observed.resource
         preflight = await check_data(self.cluster, resource, self.settings)
-        if plan.step is Step.START and preflight.problem is None:
-            key = (resource.namespace, resource.name)
-            asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(key))
-            try:
-                model = await check_model(*asked)
-                prompt_model = await check_prompt_model(*asked)
-                preflight = replace(preflight, model=model, prompt_model=prompt_model)
-            except DomainTrainingError as error:
-                preflight = replace(preflight, model_problem=error)
-        return apply.with_preflight(observed, preflight)
+        if plan.step is not Step.START or preflight.problem is not None:
+            return apply.with_preflight(observed, preflight)
+        try:
+            check_models(resource, self.settings)
+        except DomainTrainingError as error:
+            return apply.with_preflight(observed, replace(preflight, model_problem=error))
+        place = await self.places.stand(resource)
+        if place is None or not is_queued(resource):
+            preflight = await self._asked(resource, preflight, waits=place is not None)
+        place = place if preflight.problem is None else None
+        return replace(apply.with_preflight(observed, preflight), place=place)
+
+    async def _asked(self, resource: Resource, preflight: Preflight, *, waits: bool) -> Preflight:
+        """The checks with what the model servers say; who waits anyway is not held up by one that is down."""
+        key = (resource.namespace, resource.name)
+        asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(key))
+        try:
+            model = await check_model(*asked)
+            return replace(preflight, model=model, prompt_model=await check_prompt_model(*asked))
+        except DomainTrainingError as error:
+            if waits and error.reason is Reason.MODEL_SERVER_UNAVAILABLE:
+                return preflight
+            return replace(preflight, model_problem=error)
 
     async def _apply(self, observed: Observed, plan: Plan) -> bool:
         """Do what the plan says; gives whether anything was written, so that it is worth to look again.
@@ -130,7 +166,12 @@ class Reconciler:
             preflight = observed.preflight or Preflight()
             if preflight.problem is not None:
                 raise preflight.problem
-            await apply.start(cluster, observed, plan, preflight, self.settings)
+            if observed.place is not None:
+                return False
+            await self.places.take(
+                observed.resource,
+                lambda: apply.start(cluster, observed, plan, preflight, self.settings),
+            )
             return True
         if plan.step is Step.RECORD_FAILURE:
             await apply.record_failure(cluster, observed)
@@ -142,14 +183,18 @@ class Reconciler:
             await clean_up(cluster, observed)
         return False
 
-    async def _write(self, resource: Resource, status: DomainTrainingStatus) -> bool:
+    def _pace(self, observed: Observed) -> timedelta:
+        """Shortest time between two writes of progress or position; far back, positions wait for a resync."""
+        return timedelta(seconds=self.settings.resync_seconds / 2) if _is_far(observed) else PROGRESS_PAUSE
+
+    async def _write(self, resource: Resource, status: DomainTrainingStatus, pace: timedelta) -> bool:
         """Write the status where it differs; gives False where progress alone has to wait."""
         before = resource.status
         if status == before:
             return True
         key, now = (resource.namespace, resource.name), self.now()
         last = self._written.get(key)
-        if last is not None and abs(now - last) < PROGRESS_PAUSE and _only_progress(before, status):
+        if last is not None and abs(now - last) < pace and _only_progress(before, status):
             return False
         await self.cluster.apply_status(status_body(resource, status))
         self._written[key] = now
@@ -186,7 +231,19 @@ class Reconciler:
             return max(1.0, min(left, LOOK_AGAIN))
         if step is Step.SUPERSEDE:
             return 0.0
-        return None if step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
+        held = _is_far(observed) or (observed.job is not None and observed.job.suspended)
+        return None if held or step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
+
+
+def _is_checked(observed: Observed) -> bool:
+    """Whether the models were asked for, or will be when it is its turn."""
+    preflight = observed.preflight or Preflight()
+    return preflight.model is not None or preflight.problem is not None or observed.place is not None
+
+
+def _is_far(observed: Observed) -> bool:
+    """Whether it waits so far back that only a resync looks at it."""
+    return observed.place is not None and observed.place.position > FRONT
 
 
 def news(before: list[Condition], after: list[Condition]) -> list[Condition]:

@@ -2,12 +2,13 @@
 
 import json
 import re
+import signal
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from domaintraining.api.names import LABEL_QUEUE, MAX_NAME
+from domaintraining.api.names import ANNOTATION_SERVERS, LABEL_QUEUE, MAX_NAME
 from domaintraining.api.run import Run, RunJournal
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.controller import manifests
@@ -152,12 +153,26 @@ def test_the_pod_gets_no_secret() -> None:
 
 
 def test_a_run_keeps_its_image_and_a_failure_is_final_by_its_code() -> None:
-    """3 and 75 end the attempt; a pod that was evicted does not count."""
+    """3 and 75 end the attempt; a pod that was evicted or told to end does not count."""
     job = job_of(image="registry.example/trainer:7")
     assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/trainer:7"
-    ignore, fail = job["spec"]["podFailurePolicy"]["rules"]
+    ignore, fail, told = job["spec"]["podFailurePolicy"]["rules"]
     assert (ignore["action"], ignore["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
     assert (fail["action"], fail["onExitCodes"]["values"]) == ("FailJob", [3, 75])
+    assert (told["action"], told["onExitCodes"]["values"]) == ("Ignore", [128 + signal.SIGTERM])
+
+
+def test_kueue_lets_the_job_of_its_queue_go_and_nobody_else_does() -> None:
+    """Made suspended; without a queue spec.suspend is not written, so that nobody fights over it."""
+    made = job_of(replace(wanting(), labels={LABEL_QUEUE: "gpus"}))
+    assert (made["metadata"]["labels"][LABEL_QUEUE], made["spec"]["suspend"]) == ("gpus", True)
+    assert "suspend" not in job_of()["spec"]
+
+
+def test_a_job_names_its_model_servers() -> None:
+    """What it takes a place on, with the model on each; of two models on one server the trained one."""
+    made = json.loads(job_of()["metadata"]["annotations"][ANNOTATION_SERVERS])
+    assert made == {"http://ollama:11434": "qwen3:32b"}
 
 
 def test_the_spec_places_the_pod() -> None:

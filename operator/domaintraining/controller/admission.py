@@ -1,0 +1,203 @@
+"""Who may train next on which model server: pure decisions from all that waits and all that runs.
+
+The rule, for each server with a free place, until none is left or nobody waits:
+
+1. the namespace with the fewest trainings on that server goes first;
+2. among those, who waits longest; a run whose model is loaded there counts as if it had come HEAD_START
+   earlier, so that runs of one model follow each other and the server swaps models less often;
+3. of those who came in the same second, the first by namespace and name.
+
+Nobody starves: what comes more than HEAD_START after a run overtakes it only while the run's namespace has
+more trainings on the server than the other one, and each of those trainings ends.
+
+A run whose instructions are proposed on another server needs a place on both, and starts when it is its turn
+and both have one. Others pass it meanwhile; once it has waited for HEAD_START, a free place of one server is
+kept for it until the other has one too.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+Key = tuple[str, str]
+"""Namespace and name of a DomainTraining."""
+Uses = Mapping[str, str]
+"""The model on each server that a training uses; the server of the trained model comes first."""
+Rank = tuple[int, datetime, datetime, Key]
+
+HEAD_START: Final = timedelta(minutes=10)
+"""How much later a run may have come and still go first because its model is loaded."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A DomainTraining whose next attempt could start."""
+
+    key: Key
+    uses: Uses
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Job that has a place."""
+
+    key: Key
+    uses: Uses
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one that waits stands on a server."""
+
+    server: str
+    position: int
+    """From 1."""
+    waiting: int
+    """All that wait for the server."""
+    running: int
+    """Trainings that run there."""
+    limit: int
+    """How many may run there."""
+
+    @property
+    def words(self) -> str:
+        """What status tells."""
+        there = f"{self.running} of {self.limit} trainings run there"
+        return f"{self.position} of {self.waiting} waiting for {self.server} ({there})"
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What was decided for all that wait."""
+
+    start: tuple[Key, ...] = ()
+    """Whose turn it is."""
+    places: Mapping[Key, Place] = field(default_factory=dict)
+    """Where each of all stands."""
+
+
+def admit(
+    waiting: Collection[Waiting],
+    running: Iterable[Running],
+    limit: Callable[[str], int],
+    now: datetime,
+    loaded: Uses | None = None,
+) -> Admission:
+    """Decide who may start, and in which order the others stand.
+
+    Args:
+        waiting: all that wait.
+        running: all Jobs that have a place; more than the limit where that was lowered.
+        limit: trainings that may run on a server at once.
+        now: the time.
+        loaded: the model that a server on which nothing runs used last.
+    """
+    load = _Load(running, limit, loaded or {})
+    before = Counter(load.total)
+    chosen = _chosen(waiting, load, now)
+    starts = {one.key for one in chosen}
+    behind = _ordered([one for one in waiting if one.key not in starts], load)
+    return Admission(tuple(one.key for one in chosen), _places([*chosen, *behind], before, limit))
+
+
+class _Load:
+    """What is on each server, while places are given away."""
+
+    def __init__(self, running: Iterable[Running], limit: Callable[[str], int], loaded: Uses) -> None:
+        self.total: Counter[str] = Counter()
+        self._limit = limit
+        self._kept: Counter[str] = Counter()
+        self._whose: Counter[tuple[str, str]] = Counter()
+        self._models: dict[str, set[str]] = {}
+        for one in running:
+            self.take(one)
+        for server, model in loaded.items():
+            self._models.setdefault(server, {model})
+
+    def free(self, server: str) -> bool:
+        """Whether a server has a place that is not kept for somebody."""
+        return self.total[server] + self._kept[server] < self._limit(server)
+
+    def take(self, one: Waiting | Running) -> None:
+        """Somebody has its places, and its models are loaded."""
+        self.count(one)
+        for server, model in one.uses.items():
+            self.total[server] += 1
+            self._models.setdefault(server, set()).add(model)
+
+    def count(self, one: Waiting | Running) -> None:
+        """One more of its namespace."""
+        for server in one.uses:
+            self._whose[server, one.key[0]] += 1
+
+    def keep(self, one: Waiting) -> None:
+        """Nobody else gets the free places of what waits for two."""
+        for server in one.uses:
+            self._kept[server] += self.free(server)
+
+    def rank(self, one: Waiting) -> Rank:
+        """The smaller one goes first."""
+        first, model = next(iter(one.uses.items()))
+        early = HEAD_START if model in self._models.get(first, ()) else timedelta()
+        counted = max(self._whose[server, one.key[0]] for server in one.uses)
+        return counted, one.since - early, one.since, one.key
+
+
+def _lines(waiting: Iterable[Waiting]) -> list[deque[Waiting]]:
+    """Those of one namespace that want the same: among them, the first to come always goes first."""
+    lines: dict[tuple[str, tuple[tuple[str, str], ...]], deque[Waiting]] = {}
+    for one in sorted(waiting, key=lambda one: (one.since, one.key)):
+        lines.setdefault((one.key[0], tuple(one.uses.items())), deque()).append(one)
+    return list(lines.values())
+
+
+def _chosen(waiting: Iterable[Waiting], load: _Load, now: datetime) -> list[Waiting]:
+    """Whose turn it is; all that they take is counted in the load."""
+    lines, chosen = _lines(waiting), []
+    while able := [line for line in lines if line and any(load.free(server) for server in line[0].uses)]:
+        one = min(able, key=lambda line: load.rank(line[0])).popleft()
+        if all(load.free(server) for server in one.uses):
+            load.take(one)
+            chosen.append(one)
+        elif now - one.since >= HEAD_START:
+            load.keep(one)
+    return chosen
+
+
+def _ordered(waiting: Iterable[Waiting], load: _Load) -> list[Waiting]:
+    """Those whose turn it is not, as they would go if places became free one by one and nobody ended.
+
+    A rank only grows while they are counted, so that an old one in the heap is looked at again in time.
+    """
+    lines, ordered = _lines(waiting), []
+    heap = [(load.rank(line[0]), number) for number, line in enumerate(lines)]
+    heapify(heap)
+    while heap:
+        rank, number = heappop(heap)
+        line = lines[number]
+        if load.rank(line[0]) == rank:
+            load.count(line[0])
+            ordered.append(line.popleft())
+        if line:
+            heappush(heap, (load.rank(line[0]), number))
+    return ordered
+
+
+def _places(
+    everybody: Iterable[Waiting], running: Counter[str], limit: Callable[[str], int]
+) -> dict[Key, Place]:
+    """Where each stands: on the server that holds it up, else on that of its model."""
+    everybody = list(everybody)
+    waiting = Counter(server for one in everybody for server in one.uses)
+    passed: Counter[str] = Counter()
+    places = {}
+    for one in everybody:
+        passed.update(one.uses.keys())
+        full = [server for server in one.uses if running[server] >= limit(server)]
+        server = (full or list(one.uses))[0]
+        places[one.key] = Place(server, passed[server], waiting[server], running[server], limit(server))
+    return places

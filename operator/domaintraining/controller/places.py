@@ -1,0 +1,211 @@
+"""The places on model servers: who waits for one, who has one, and that none is given away twice.
+
+What is known between two looks is a view of the cluster and nothing else: who waits stands in the conditions
+of the resources, who has a place in the Jobs. A place is taken under one lock, from a list of all Jobs made
+then; so neither two workers nor a new process give away more than there are.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import ValidationError
+
+from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_ROLE
+from domaintraining.controller.admission import Admission, Key, Place, Running, Waiting, admit
+from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
+from domaintraining.controller.manifests import ROLE_TRAINER
+from domaintraining.controller.observe import read_resource
+from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.settings import Settings
+from domaintraining.controller.uses import (
+    is_queued,
+    loaded_models,
+    running_jobs,
+    waiting_of,
+    waits_for_kueue,
+)
+
+FRONT: Final = 10
+"""Positions that are kept up to date; those further back are seen to by the resync."""
+LISTED_FOR: Final = timedelta(seconds=20)
+"""How old a list of Jobs may be for telling positions; a place is taken from a new one."""
+OFFERED_FOR: Final = timedelta(seconds=30)
+"""How long a place is kept for one whose turn it is; after that others go first for PASSED_OVER."""
+PASSED_OVER: Final = timedelta(minutes=5)
+RUNNING_JOBS: Final = {LABEL_MANAGED_BY: "domaintraining", LABEL_ROLE: ROLE_TRAINER}
+
+
+class Places:
+    """All places that this controller gives away.
+
+    Args:
+        cluster: the API server.
+        settings: how many there are on each server.
+        now: the clock.
+        wake: has a resource looked at again.
+    """
+
+    def __init__(
+        self, cluster: Cluster, settings: Settings, now: Callable[[], datetime], wake: Callable[[Key], None]
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._now = now
+        self._wake = wake
+        self._lock = asyncio.Lock()
+        self._waiting: dict[Key, Waiting] | None = None
+        self._running: list[Running] = []
+        self._loaded: dict[str, str] = {}
+        self._listed: datetime | None = None
+        self._shown: dict[Key, Place] = {}
+        self._offered: dict[Key, datetime] = {}
+        self._calls: set[Key] = set()
+
+    async def stand(self, resource: Resource) -> Place | None:
+        """Where a resource stands whose next attempt could start; None: it is its turn, or Kueue's.
+
+        Raises:
+            ClusterError: the API server failed.
+        """
+        if waits_for_kueue(resource):
+            return None
+        me = waiting_of(resource, self._settings, self._now())
+        async with self._lock:
+            await self._look(me)
+            admission = self._decided()
+        self._call(admission, besides=me.key)
+        if me.key in admission.start:
+            return None
+        self._shown[me.key] = admission.places[me.key]
+        return admission.places[me.key]
+
+    async def take(self, resource: Resource, start: Callable[[], Awaitable[None]]) -> bool:
+        """Start where there still is a place; gives whether it was started.
+
+        Args:
+            resource: whose turn it is.
+            start: makes the Job.
+
+        Raises:
+            ClusterError: the API server failed.
+            DomainTrainingError: what `start` raises.
+        """
+        if waits_for_kueue(resource):
+            await start()
+            return True
+        me = waiting_of(resource, self._settings, self._now())
+        async with self._lock:
+            self._listed = None
+            await self._look(me)
+            if me.key not in self._decided().start:
+                return False
+            self._listed = None  # what an error leaves is seen in the next list
+            await start()
+            self._forget(me.key)
+            self._running.append(Running(me.key, me.uses))
+            self._listed = self._now()
+            admission = self._decided()
+        self._call(admission, moved=True)
+        return True
+
+    async def leave(self, key: Key, *, waits: bool, running: bool) -> None:
+        """Learn what came of a look at a resource; where it freed a place or its turn, others are called.
+
+        Args:
+            key: of the resource.
+            waits: whether it could start and did not.
+            running: whether it has a Job that has a place.
+        """
+        left = not waits and self._forget(key)
+        freed = not running and any(one.key == key for one in self._running)
+        if freed:
+            self._listed = None
+        if not self._waiting or not (left or freed):
+            return
+        async with self._lock:
+            if self._listed is None:
+                await self._list()
+            admission = self._decided()
+        self._call(admission, moved=True)
+
+    def _forget(self, key: Key) -> bool:
+        """Take one off all lists of what waits; gives whether it did."""
+        self._shown.pop(key, None)
+        self._offered.pop(key, None)
+        return (self._waiting or {}).pop(key, None) is not None
+
+    async def _look(self, me: Waiting) -> None:
+        """Know who waits, and who runs from a list that is not old and does not name who waits here."""
+        if self._waiting is None:
+            self._waiting = await self._queued()
+        old = self._listed is None or abs(self._now() - self._listed) > LISTED_FOR
+        if old or any(one.key == me.key for one in self._running):
+            await self._list()
+        self._waiting[me.key] = me
+
+    async def _list(self) -> None:
+        jobs: list[Object] = []
+        for namespace in self._settings.namespaces or (None,):
+            jobs += await self._cluster.find(JOB, namespace, RUNNING_JOBS)
+        now = self._now()
+        self._running = running_jobs(jobs, self._settings)
+        self._loaded = loaded_models(jobs, self._settings, now)
+        self._listed = now
+
+    async def _queued(self) -> dict[Key, Waiting]:
+        """Who waits by what status says: what a controller that has just started knows of the queue."""
+        await self._list()
+        busy = {one.key for one in self._running}
+        found: dict[Key, Waiting] = {}
+        for namespace in self._settings.namespaces or (None,):
+            for body in await self._cluster.find(DOMAIN_TRAINING, namespace, {}):
+                resource = _read(body)
+                if resource is not None and (key := (resource.namespace, resource.name)) not in busy:
+                    found[key] = waiting_of(resource, self._settings, self._now())
+        return found
+
+    def _decided(self) -> Admission:
+        """The decision of now; one that did not take its place in time goes behind all others for a while."""
+        now, waiting = self._now(), self._waiting or {}
+        everybody = [
+            replace(one, since=now) if self._passed_over(key, now) else one for key, one in waiting.items()
+        ]
+        admission = admit(everybody, self._running, self._settings.trainings, now, self._loaded)
+        offered = {
+            key: when
+            for key, when in self._offered.items()
+            if self._passed_over(key, now) or (key in admission.start and now - when < OFFERED_FOR)
+        }
+        self._calls |= set(admission.start) - offered.keys()
+        self._offered = dict.fromkeys(admission.start, now) | offered
+        return admission
+
+    def _passed_over(self, key: Key, now: datetime) -> bool:
+        offered = self._offered.get(key)
+        return offered is not None and OFFERED_FOR <= now - offered < OFFERED_FOR + PASSED_OVER
+
+    def _call(self, admission: Admission, *, besides: Key | None = None, moved: bool = False) -> None:
+        """Wake, once, those whose turn it is; where somebody moved, those in front that stand elsewhere."""
+        calls, self._calls = self._calls - {besides}, set()
+        for key in sorted(calls.intersection(admission.start)):
+            self._wake(key)
+        if not moved:
+            return
+        for key, place in admission.places.items():
+            if place.position <= FRONT and key not in admission.start and self._shown.get(key) != place:
+                self._wake(key)
+
+
+def _read(body: Object) -> Resource | None:
+    """A resource that waits for a place, as its status says; None: it does not."""
+    try:
+        resource = read_resource(body)
+    except ValidationError:
+        return None
+    deleted = body["metadata"].get("deletionTimestamp")
+    if deleted or resource.spec.suspend or waits_for_kueue(resource) or not is_queued(resource):
+        return None
+    return resource

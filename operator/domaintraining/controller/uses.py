@@ -1,0 +1,139 @@
+"""Which model servers a training uses: one that waits by its spec, one that runs by its Job. Pure."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from domaintraining.api.names import (
+    ANNOTATION_SERVERS,
+    LABEL_ATTEMPT,
+    LABEL_NAME,
+    LABEL_QUEUE,
+    LABEL_RUN,
+    job_name,
+)
+from domaintraining.api.reasons import Reason
+from domaintraining.api.run import Run
+from domaintraining.controller.admission import Running, Uses, Waiting
+from domaintraining.controller.allowed import model_of, prompt_model_of
+from domaintraining.controller.objects import number_of
+from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.settings import Settings, plain_url
+
+LOADED_FOR: Final = timedelta(minutes=5)
+"""How long Ollama keeps a model after its last call, where nobody says otherwise.
+
+See https://github.com/ollama/ollama/blob/main/docs/faq.md
+"""
+MOST_USES: Final = 2
+LONGEST: Final = 512
+
+
+def uses_of_spec(resource: Resource, settings: Settings) -> Uses:
+    """The servers that the next attempt will use, from the spec and the operator's defaults."""
+    models = [model_of(resource, settings), prompt_model_of(resource, settings)]
+    return _uses(model for model in models if model is not None)
+
+
+def uses_of_run(run: Run) -> Uses:
+    """The same of a run that was resolved."""
+    models = (run.model, run.prompt_model)
+    return _uses((model.endpoint, model.name) for model in models if model is not None)
+
+
+def _uses(models: Iterable[tuple[str, str]]) -> Uses:
+    """Endpoint and model of each, the trained one first; of two on one server, that one counts."""
+    uses: dict[str, str] = {}
+    for endpoint, name in models:
+        uses.setdefault(plain_url(endpoint), name)
+    return uses
+
+
+def uses_of_job(job: Object, settings: Settings) -> Uses:
+    """The same of a Job, from its annotation; one without a readable one counts on the default server."""
+    text = str((job["metadata"].get("annotations") or {}).get(ANNOTATION_SERVERS, ""))
+    try:
+        found: Any = json.loads(text[: 4 * LONGEST])
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and 1 <= len(found) <= MOST_USES:
+        texts = [*found, *found.values()]
+        if all(isinstance(one, str) and 0 < len(one) <= LONGEST for one in texts):
+            return {plain_url(server): model for server, model in found.items()}
+    return {plain_url(settings.ollama_base_url): settings.model}
+
+
+def servers_annotation(run: Run) -> str:
+    """What a Job's annotation says."""
+    return json.dumps(uses_of_run(run))
+
+
+def waits_for_kueue(resource: Resource) -> bool:
+    """Whether Kueue decides when the Job starts."""
+    return bool(resource.labels.get(LABEL_QUEUE))
+
+
+def waiting_of(resource: Resource, settings: Settings, now: datetime) -> Waiting:
+    """A resource whose next attempt could start.
+
+    It waits since it is being reconciled: a run that is tried again goes before newer ones.
+    """
+    found = [one for one in resource.status.conditions if one.type == "Reconciling" and one.status == "True"]
+    since = datetime.fromisoformat(found[0].last_transition_time) if found else now
+    key = (resource.namespace, resource.name)
+    return Waiting(key, uses_of_spec(resource, settings), min(since, now))
+
+
+def is_queued(resource: Resource) -> bool:
+    """Whether status says of today's spec that it waits: for a place, or for a pod of its Job."""
+    return resource.status.observed_generation == resource.generation and any(
+        one.type == "Reconciling" and one.status == "True" and one.reason == Reason.QUEUED
+        for one in resource.status.conditions
+    )
+
+
+def running_jobs(jobs: Iterable[Object], settings: Settings) -> list[Running]:
+    """The Jobs that have a place: they neither ended nor are suspended; a deleted one until it is gone."""
+    return [
+        Running(_key(job), uses_of_job(job, settings))
+        for job in jobs
+        if _is_ours(job) and not _ended(job) and not (job.get("spec") or {}).get("suspend")
+    ]
+
+
+def loaded_models(jobs: Iterable[Object], settings: Settings, now: datetime) -> dict[str, str]:
+    """The model that each server used last, as far as it should still be loaded."""
+    ended = [(time, uses_of_job(job, settings)) for job in jobs if _is_ours(job) and (time := _ended(job))]
+    recent = [(time, uses) for time, uses in ended if abs(now - time) <= LOADED_FOR]
+    return {
+        server: model for _, uses in sorted(recent, key=lambda one: one[0]) for server, model in uses.items()
+    }
+
+
+def _key(job: Object) -> tuple[str, str]:
+    return job["metadata"]["namespace"], str((job["metadata"].get("labels") or {}).get(LABEL_NAME, ""))
+
+
+def _is_ours(job: Object) -> bool:
+    """Whether it has the name that it was made with; a copy has not."""
+    run, attempt = number_of(job, LABEL_RUN), number_of(job, LABEL_ATTEMPT)
+    if run is None or attempt is None:
+        return False
+    return bool(job["metadata"]["name"] == job_name(_key(job)[1], run, attempt))
+
+
+def _ended(job: Object) -> datetime | None:
+    """When it ended; None: it did not."""
+    for one in (job.get("status") or {}).get("conditions") or []:
+        if one.get("type") in ("Complete", "Failed") and one.get("status") == "True":
+            return _moment(one.get("lastTransitionTime"))
+    return None
+
+
+def _moment(text: object) -> datetime:
+    """A time of the API server; what is none is long ago."""
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.fromisoformat("1970-01-01T00:00:00Z")
