@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.waiting import wait_for
 from tests.sandbox.cluster import REPOSITORY
+from tests.sandbox.components import free_ports
 from tests.sandbox.environment import CONTROLLER, NAMESPACE, Sandbox
 
 
@@ -25,6 +26,7 @@ def test_a_signal_is_no_error(sandbox: Sandbox, space: str, number: signal.Signa
         "KUBECONFIG": str(sandbox.cluster.kubeconfig_for(CONTROLLER, NAMESPACE)),
         "TRAINER_IMAGE": "none",
         "WATCH_NAMESPACES": space,
+        "HEALTH_PORT": str(free_ports().api),
     }
     log = tmp_path / "log"
     with (

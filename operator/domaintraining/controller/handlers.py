@@ -1,30 +1,41 @@
-"""kopf's handlers: each puts the key of the DomainTraining on the queue, and nothing else."""
+"""kopf's handlers: each puts the key of the DomainTraining on the queue, and nothing else.
 
-from collections.abc import Callable, Mapping
+They are coroutines: kopf would run plain functions in threads, and the queue belongs to the event loop.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import kopf
 
 from domaintraining.api.names import GROUP, LABEL_MANAGED_BY, LABEL_NAME, PLURAL, VERSION
+from domaintraining.controller.objects import CONFIG_MAP, DOMAIN_TRAINING, JOB, POD
 
 Key = tuple[str, str]
-WATCHED = ("jobs", "pods", "configmaps")
+WATCHED = (JOB, POD, CONFIG_MAP)
+"""What is watched by label, beside the resources themselves."""
 
 
 def register(registry: kopf.OperatorRegistry, add: Callable[[Key], None]) -> None:
     """Watch DomainTrainings, and by label the Jobs, pods and ConfigMaps that belong to them."""
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    def resource_changed(namespace: str | None, name: str | None, **_: Any) -> None:
+    async def resource_changed(namespace: str | None, name: str | None, **_: Any) -> None:
         add((namespace or "", name or ""))
 
-    def part_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+    async def part_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         if name := labels.get(LABEL_NAME):
             add((namespace or "", name))
 
     kopf.on.event("batch", "v1", "jobs", registry=registry, id="job_changed")(part_changed)
     kopf.on.event("v1", "pods", registry=registry, id="pod_changed")(part_changed)
     kopf.on.event("v1", "configmaps", registry=registry, id="config_map_changed")(part_changed)
+
+
+def watched_paths(namespaces: Iterable[str]) -> list[str]:
+    """The paths of all watches: in the namespaces given, or in all where none is."""
+    where: list[str | None] = list(namespaces)
+    return [kind.path(one) for kind in (DOMAIN_TRAINING, *WATCHED) for one in where or [None]]
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
@@ -38,5 +49,5 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.reconnect_backoff = 2
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    for plural in WATCHED:
-        settings.watching.label_selectors[plural] = f"{LABEL_NAME},{LABEL_MANAGED_BY}=domaintraining"
+    for kind in WATCHED:
+        settings.watching.label_selectors[kind.plural] = f"{LABEL_NAME},{LABEL_MANAGED_BY}=domaintraining"

@@ -29,6 +29,19 @@ RESOURCES: Final[Object] = {
     "limits": {"memory": "256Mi"},
 }
 """It rests at 70 MiB; lists of many resources take more for a moment."""
+PROBES: Final[Object] = {
+    "readinessProbe": {
+        "httpGet": {"path": "/readyz", "port": "probes"},
+        "periodSeconds": 3,
+        "timeoutSeconds": 3,
+    },
+    "livenessProbe": {
+        "httpGet": {"path": "/healthz", "port": "probes"},
+        "periodSeconds": 20,
+        "timeoutSeconds": 5,
+    },
+}
+"""Ready: all watches are on and the queue moves. Not alive: only a restart helps."""
 
 
 def manifest(rules: str) -> str:
@@ -99,7 +112,6 @@ def _deployment() -> Object:
         "spec": {
             "replicas": 1,
             "strategy": {"type": "Recreate"},  # two at once would be two writers
-            "minReadySeconds": 4,  # there is no probe: one that ends at once must not count as available
             "selector": {"matchLabels": dict(LABELS)},
             "template": {"metadata": {"labels": dict(LABELS)}, "spec": pod},
         },
@@ -114,6 +126,8 @@ def _container() -> Object:
         "image": IMAGE,
         "args": ["controller"],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "ports": [{"name": "probes", "containerPort": Settings.health_port}],
+        **PROBES,
         "resources": RESOURCES,
         "securityContext": RESTRICTED_CONTAINER,
     }

@@ -49,6 +49,8 @@ class KubeCluster:
         self._configuration = first
         self._rest = RESTClientObject(first)
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self.told: Callable[[bool], None] = lambda _answered: None
+        """Told after each request whether the API server answered it, with anything but 5xx."""
 
     @classmethod
     async def connect(cls, environ: Mapping[str, str]) -> "KubeCluster":
@@ -125,6 +127,20 @@ class KubeCluster:
         except ClusterError as error:
             logger.warning("event not sent: %s", error)
 
+    async def ping(self) -> None:
+        """Ask the API server for its version, which needs no right; `told` gets to know how it went."""
+        await self._once("GET", "/version", None, BODY)
+
+    async def watch_session(self, trace: aiohttp.TraceConfig) -> tuple[str, aiohttp.ClientSession]:
+        """The server's URL, and a session for watches with fresh credentials; its user closes it."""
+        configuration = await self._credentials()
+        headers = {"User-Agent": MANAGER} | await _authorization(configuration)
+        connector = aiohttp.TCPConnector(limit=0, ssl=RESTClientObject(configuration).ssl_context)
+        session = aiohttp.ClientSession(
+            connector=connector, headers=headers, proxy=configuration.proxy, trace_configs=[trace]
+        )
+        return configuration.host.rstrip("/"), session
+
     async def close(self) -> None:
         """Close the connections."""
         await self._rest.close()
@@ -159,10 +175,15 @@ class KubeCluster:
             attempt += 1
 
     async def _once(self, method: str, target: str, body: JsonObject | None, content_type: str) -> _Answer:
+        answer = await self._asked(method, target, body, content_type)
+        self.told(0 < answer.status < 500)
+        return answer
+
+    async def _asked(self, method: str, target: str, body: JsonObject | None, content_type: str) -> _Answer:
         async with self._slots:
             try:
                 headers = {"Accept": BODY, "Content-Type": content_type, "User-Agent": MANAGER}
-                headers |= await self._authorization()
+                headers |= await _authorization(self._configuration)
                 url = self._configuration.host.rstrip("/") + target
                 response = await self._rest.request(
                     method, url, headers=headers, body=body, _request_timeout=TIMEOUT
@@ -171,10 +192,6 @@ class KubeCluster:
                 return _Answer(response.status, response.headers.get("Retry-After", ""), content)
             except UNANSWERED as error:
                 return _Answer(0, "", (str(error) or type(error).__name__).encode())
-
-    async def _authorization(self) -> dict[str, str]:
-        token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return {"Authorization": token} if token else {}
 
     async def _renew(self) -> None:
         """Read the credentials again; connections with an old client certificate are closed."""
@@ -191,6 +208,8 @@ class KubeCluster:
 
 async def _configured(environ: Mapping[str, str]) -> Configuration:
     configuration = Configuration()
+    # proxies of the environment are for model servers; a kubeconfig's own one counts
+    configuration.client_session_kwargs = {"trust_env": False}
     given = environ.get("KUBECONFIG")
     if given or not environ.get("KUBERNETES_SERVICE_HOST"):
         path = given or str(Path.home() / ".kube" / "config")
@@ -198,6 +217,11 @@ async def _configured(environ: Mapping[str, str]) -> Configuration:
     else:
         load_incluster_config(client_configuration=configuration)
     return configuration
+
+
+async def _authorization(configuration: Configuration) -> dict[str, str]:
+    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    return {"Authorization": token} if token else {}
 
 
 def _passes(status: int) -> bool:

@@ -5,7 +5,9 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import kopf
@@ -16,9 +18,11 @@ from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterE
 from domaintraining.controller.kube import KubeCluster
 from domaintraining.controller.models import HttpModelServers
 from domaintraining.controller.orphans import remove_orphans
-from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.probes import Health, serve
+from domaintraining.controller.pulls import Pulls, http_lines
 from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings, SettingsError
+from domaintraining.controller.watches import Watches, register_login
 from domaintraining.controller.workqueue import WorkQueue
 
 log = logging.getLogger("domaintraining")
@@ -47,14 +51,22 @@ async def run(settings: Settings) -> int:
     """Watch and reconcile until a signal comes or a watch dies; gives the exit code."""
     stop = asyncio.Event()
     obey_signals(stop)
-    cluster, servers, pulls = await KubeCluster.connect(os.environ), HttpModelServers(), Pulls()
+    cluster, servers = await KubeCluster.connect(os.environ), HttpModelServers(settings.reach)
+    pulls = Pulls(partial(http_lines, reach=settings.reach))
     reconciler = Reconciler(cluster, servers, pulls, settings)
     queue = WorkQueue(reconciler.reconcile)
     reconciler.wake = queue.add
+    clock = asyncio.get_running_loop().time
+    watches = Watches(handlers.watched_paths(settings.namespaces), clock)
+    health = Health(queue, watches, cluster.ping, settings.resync_seconds, clock)
+    cluster.told = health.told
+    register_login(kopf.get_default_registry(), watches, cluster.watch_session)
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
         asyncio.create_task(queue.run(), name="queue"),
-        asyncio.create_task(resync(cluster, queue, settings), name="resync"),
+        asyncio.create_task(resync(cluster, queue, settings, health.resynced), name="resync"),
+        asyncio.create_task(serve(health, settings.health_port), name="probes"),
+        asyncio.create_task(health.beat(), name="health"),
         asyncio.create_task(stop.wait(), name="stop"),
     ]
     try:
@@ -118,8 +130,17 @@ async def _obey_signals_once(ready: asyncio.Event, stop: asyncio.Event) -> None:
     obey_signals(stop)
 
 
-async def resync(cluster: Cluster, queue: WorkQueue, settings: Settings) -> None:
-    """Look now and then at every resource, and for what those that are gone left: what an event missed."""
+async def resync(
+    cluster: Cluster, queue: WorkQueue, settings: Settings, ended: Callable[[], None] = lambda: None
+) -> None:
+    """Look now and then at every resource, and for what those that are gone left: what an event missed.
+
+    Args:
+        cluster: the API server.
+        queue: gets the keys of all resources.
+        settings: of the operator.
+        ended: told after each round, also one that the API server refused.
+    """
     while True:
         await asyncio.sleep(settings.resync_seconds)
         for namespace in settings.namespaces or (None,):
@@ -132,3 +153,4 @@ async def resync(cluster: Cluster, queue: WorkQueue, settings: Settings) -> None
                 await remove_orphans(cluster, namespace, known, before)
             except ClusterError as error:
                 log.warning("resync: %s", error)
+        ended()

@@ -4,13 +4,30 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 60.0
+LONGEST_RECONCILE: Final = 300.0
+"""Seconds after which one look is given up and tried again; each of its requests has a limit of its own."""
+
+
+class QueueState(NamedTuple):
+    """What stands in the queue longest; moments of the loop's clock."""
+
+    length: int = 0
+    """Keys that wait for a worker."""
+    waiting: float | None = None
+    """Since when the oldest of them waits; None: none does."""
+    busy: float | None = None
+    """Since when the oldest look goes on; None: none does."""
+    busy_key: Key = ("", "")
+    """The key that it is at."""
+    moved: float | None = None
+    """When a look ended last; None: none did yet."""
 
 
 class WorkQueue:
@@ -25,8 +42,9 @@ class WorkQueue:
         self._reconcile = reconcile
         self._workers = workers
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._queued: set[Key] = set()
-        self._busy: set[Key] = set()
+        self._queued: dict[Key, float] = {}
+        self._busy: dict[Key, float] = {}
+        self._moved: float | None = None
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
@@ -38,7 +56,7 @@ class WorkQueue:
         if key in self._busy:
             self._again.add(key)
         elif key not in self._queued:
-            self._queued.add(key)
+            self._queued[key] = asyncio.get_running_loop().time()
             self._ready.put_nowait(key)
 
     def add_later(self, key: Key, seconds: float) -> None:
@@ -55,6 +73,12 @@ class WorkQueue:
         self._timers.pop(key, None)
         self.add(key)
 
+    def state(self) -> QueueState:
+        """How long what stands in it stands there; both are in the order in which they came."""
+        busy_key, busy = next(iter(self._busy.items()), (("", ""), None))
+        waiting = next(iter(self._queued.values()), None)
+        return QueueState(len(self._queued), waiting, busy, busy_key, self._moved)
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -64,19 +88,21 @@ class WorkQueue:
     async def _work(self) -> None:
         while True:
             key = await self._ready.get()
-            self._queued.discard(key)
-            self._busy.add(key)
+            self._queued.pop(key, None)
+            self._busy[key] = asyncio.get_running_loop().time()
             try:
                 await self._one(key)
             finally:
-                self._busy.discard(key)
+                self._busy.pop(key, None)
+                self._moved = asyncio.get_running_loop().time()
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
 
     async def _one(self, key: Key) -> None:
         try:
-            seconds = await self._reconcile(key)
+            async with asyncio.timeout(LONGEST_RECONCILE):
+                seconds = await self._reconcile(key)
         except Exception as error:  # noqa: BLE001 - a key that fails must not stop the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             pause = min(FIRST_BACKOFF * 2 ** min(failures, 10), LONGEST_BACKOFF)

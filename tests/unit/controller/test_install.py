@@ -61,6 +61,14 @@ def test_it_is_valid_as_it_stands() -> None:
     assert container()["args"] == ["controller"]
 
 
+def test_its_probes_ask_where_it_answers() -> None:
+    """Liveness fails later than readiness, and both at the port that the settings serve them on."""
+    (port,) = container()["ports"]
+    assert port == {"name": "probes", "containerPort": Settings.health_port}
+    paths = {name: container()[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")}
+    assert paths == {"readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+
+
 def test_image_and_model_server_can_be_told_from_all_other_text() -> None:
     """The README replaces them by their values, each on lines of its own."""
     lines = COMMITTED.read_text(encoding="utf-8").splitlines()

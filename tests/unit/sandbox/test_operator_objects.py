@@ -22,13 +22,13 @@ def by_kind() -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_only_image_and_settings_are_the_sandboxs() -> None:
+def test_only_image_settings_and_port_are_the_sandboxs() -> None:
     """Everything else is charts/operator.yaml, so that demo and tests run what users install."""
     users = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
     ours = operator_objects(URL)
     for objects in (users, ours):
         (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
-        del container["image"], container["env"]
+        del container["image"], container["env"], container["ports"]
     assert ours == users
 
 
@@ -66,6 +66,7 @@ def test_the_operator_takes_the_variables_that_it_is_given() -> None:
     settings = Settings.read(variables)
     assert settings.ollama_base_url == URL
     assert settings.trainer_image == container["image"]
+    assert container["ports"] == [{"name": "probes", "containerPort": settings.health_port}]
 
 
 @pytest.mark.parametrize(
