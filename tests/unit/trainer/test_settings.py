@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from domaintraining.errors import DomainTrainingError
+from domaintraining.proxy import Proxy
+from domaintraining.reach import Reach
 from domaintraining.trainer.settings import TrainerSettings
+from tests.unit.authority import AUTHORITY
 
 ARGUMENTS = ["--run-file", "/run/run.json", "--data-dir", "/data", "--served-dir", "/served"]
 ENVIRONMENT = {
@@ -55,3 +58,16 @@ def test_an_attempt_is_a_number_from_one(attempt: str) -> None:
 def test_wrong_arguments_are_named(arguments: list[str]) -> None:
     with pytest.raises(DomainTrainingError, match=r"served-dir|unrecognized"):
         TrainerSettings.read(arguments, ENVIRONMENT)
+
+
+def test_the_way_to_model_servers_is_read_once(tmp_path: Path) -> None:
+    """Proxies and authorities, which are given on to every connection."""
+    file = tmp_path / "ca.crt"
+    file.write_text(AUTHORITY, encoding="ascii")
+    given = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": ".corp", "CA_BUNDLE": str(file)}
+    reach = TrainerSettings.read(ARGUMENTS, ENVIRONMENT | given).reach
+    assert reach == Reach(Proxy(https="http://proxy:3128", no=".corp"), AUTHORITY)
+    assert TrainerSettings.read(ARGUMENTS, ENVIRONMENT).reach == Reach()
+    file.unlink()
+    with pytest.raises(DomainTrainingError, match="CA_BUNDLE: .*ca.crt"):
+        TrainerSettings.read(ARGUMENTS, ENVIRONMENT | given)
