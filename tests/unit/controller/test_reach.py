@@ -1,7 +1,7 @@
 """The controller's requests take the way that the operator's settings name, and no other."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ OUTSIDE_TLS = "https://gpu.example"
 VERSION = Reply({"version": "0.33.0"})
 DONE = Reply(b'{"status": "success"}\n')
 
-Ask = Callable[[str, Reach], Awaitable[Any]]
+Ask = Callable[[str, Reach], Coroutine[Any, Any, object]]
 
 
 async def version(url: str, reach: Reach) -> str:

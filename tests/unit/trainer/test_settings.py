@@ -69,5 +69,5 @@ def test_the_way_to_model_servers_is_read_once(tmp_path: Path) -> None:
     assert reach == Reach(Proxy(https="http://proxy:3128", no=".corp"), AUTHORITY)
     assert TrainerSettings.read(ARGUMENTS, ENVIRONMENT).reach == Reach()
     file.unlink()
-    with pytest.raises(DomainTrainingError, match="CA_BUNDLE: .*ca.crt"):
+    with pytest.raises(DomainTrainingError, match=r"CA_BUNDLE: .*ca\.crt"):
         TrainerSettings.read(ARGUMENTS, ENVIRONMENT | given)
