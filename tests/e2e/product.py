@@ -144,7 +144,7 @@ def chart_values() -> Json:
 
 def _image(name: str) -> Mapping[str, str]:
     repository, _, tag = name.rpartition(":")
-    return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
+    return {"repository": repository, "tag": tag}
 
 
 def model_server_objects() -> list[tuple[str, Json]]:
