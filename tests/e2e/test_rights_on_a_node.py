@@ -1,4 +1,4 @@
-"""The operator's rights on a real cluster are those it uses: what helm granted, and the audit log beside it."""
+"""The operator's rights on a real cluster are those it uses: what helm granted beside the audit log."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.sandbox.errors import SandboxError
 
@@ -23,6 +23,7 @@ POD_BRIDGE: Final = "dtpods0"
 BRIDGES: Final = (POD_BRIDGE, NODE_BRIDGE)
 POD_NETWORK: Final = "domaintraining-e2e"
 GUARD: Final = "domaintraining_e2e"
+FLOWS: Final = "flows"
 PROXY_TABLES: Final = ("ip kube-proxy", "ip6 kube-proxy")
 # What kubelet and kube-proxy set, and what lets packets between pods pass the packet filter.
 SYSCTLS: Final = (
@@ -42,15 +43,32 @@ KERNEL: Final = Path("/proc/sys")
 BOOT_ID: Final = KERNEL / "kernel/random/boot_id"
 
 
+class Flow(NamedTuple):
+    """Packets of one kind from a pod."""
+
+    source: str
+    target: str
+    protocol: str
+    port: int
+
+
 def guard_rules(*, forwarding: bool) -> str:
     """The guard as `nft -f` takes it; `forwarding`: whether the machine forwards for others already."""
+    noted = (
+        f'iifname "{POD_BRIDGE}" ct state new update @{FLOWS} '
+        "{ ip saddr . ip daddr . meta l4proto . th dport }"
+    )
     others = "" if forwarding else f'iifname != "{POD_BRIDGE}" drop'
     return f"""
 table inet {GUARD}
 delete table inet {GUARD}
 table inet {GUARD} {{
+  set {FLOWS} {{
+    type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic;
+  }}
   chain forward {{
     type filter hook forward priority -10; policy accept;
+    {noted}
     iifname "{POD_BRIDGE}" oifname != "{POD_BRIDGE}" reject with icmpx type admin-prohibited
     oifname "{POD_BRIDGE}" iifname != "{POD_BRIDGE}" drop
     {others}
@@ -58,6 +76,7 @@ table inet {GUARD} {{
   chain input {{
     type filter hook input priority -10; policy accept;
     iifname != "{POD_BRIDGE}" accept
+    {noted}
     ct state established,related accept
     ip daddr {NODE_ADDRESS} tcp dport {{ {API_PORT}, 53 }} accept
     ip daddr {NODE_ADDRESS} udp dport 53 accept
@@ -97,6 +116,13 @@ def down(record: Path) -> None:
     record.unlink(missing_ok=True)
 
 
+def flows() -> set[Flow]:
+    """What pods have tried to reach since the guard is up, by the address behind a service's."""
+    listed = json.loads(run("nft", "--json", "list", "set", "inet", GUARD, FLOWS))
+    (found,) = (each["set"] for each in listed["nftables"] if "set" in each)
+    return {_flow(element) for element in found.get("elem", [])}
+
+
 def plugin_configuration(state: Path) -> str:
     """What the network plugins read: a bridge with addresses for pods, and a route that the guard ends."""
     addresses = {
@@ -128,6 +154,12 @@ def _call(command: tuple[str, ...], stdin: str | None) -> subprocess.CompletedPr
     return subprocess.run(
         command, input=stdin, capture_output=True, text=True, timeout=30, check=False, env=path
     )
+
+
+def _flow(element: Any) -> Flow:
+    parts = element.get("elem", {}).get("val", element) if isinstance(element, dict) else element
+    source, target, protocol, port = parts["concat"]
+    return Flow(str(source), str(target), str(protocol), int(port))
 
 
 def _setting(name: str) -> str | None:
