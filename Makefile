@@ -20,10 +20,10 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 
-.PHONY: help demo test unit integration bench-trainer sandbox sandbox-down lint format generate controlplane
+.PHONY: help demo test unit integration e2e bench-trainer sandbox sandbox-down lint format generate programs
 
 help: ## list these targets
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: $(READY) ## train the sample from nothing, show status and prompt, clean up
 	@$(RUN) -m tests.sandbox demo
@@ -33,8 +33,11 @@ test: lint unit integration ## all checks: lint, unit tests, integration tests o
 unit: $(READY) ## the unit tests alone
 	$(PYTEST) tests/unit --timeout=60
 
-integration: controlplane ## the integration tests alone
+integration: programs ## the integration tests alone
 	$(PYTEST) tests/integration --timeout=600
+
+e2e: $(READY) ## the product on a real node of this machine: kubelet, containerd, images, helm (Linux, root)
+	@$(RUN) -m tests.e2e $(if $(WHERE_POSSIBLE),--where-possible)
 
 bench-trainer: $(READY) ## the trainer beside plain MIPROv2 (QUICK=1: few rows)
 	@$(RUN) -m tests.bench $(if $(QUICK),--quick)
@@ -55,13 +58,14 @@ format: $(READY) ## put the sources into their form
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
 
-generate: $(READY) ## write the CRD, the operator's manifest and the tables of the README
+generate: $(READY) ## write the CRD, the manifest of the chart and the tables of the README (builds helm, once)
 	$(RUN) -m domaintraining crd -o crds/domaintrainings.yaml
-	$(RUN) -m domaintraining install charts/domaintraining/files/rules.yaml -o charts/operator.yaml
+	cp crds/domaintrainings.yaml charts/domaintraining/files/crd.yaml
+	$(RUN) -m tests.sandbox.chart charts/kustomize/base/operator.yaml
 	if [[ -e README.md ]]; then $(RUN) -m domaintraining docs README.md; fi
 
-controlplane: $(READY)
-	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary; controlplane_binary(print)'
+programs: $(READY)
+	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm; kube(print); helm(print)'
 
 # One at a time: two checkouts with the same lock file share the environment.
 $(READY):

@@ -9,7 +9,6 @@ ROLES: Final = {
     "controller": ("domaintraining.controller.main", "watches DomainTrainings and runs trainers"),
     "trainer": ("domaintraining.trainer.main", "trains the prompts of one run"),
     "crd": ("domaintraining.api.crd", "writes the CustomResourceDefinition"),
-    "install": ("domaintraining.controller.install", "writes the manifest that installs the operator"),
     "docs": ("domaintraining.api.docs", "writes the reference from the models"),
 }
 USAGE: Final = 2

@@ -1,6 +1,6 @@
 """What the README shows is true: its commands are run as they stand, in what `make sandbox` starts.
 
-Only variables differ: IMAGE is a name that the simulated node knows, OLLAMA_BASE_URL the simulated server,
+Only variables differ: REGISTRY is a name that the simulated node knows, OLLAMA_BASE_URL the simulated server,
 and PATH has a simulated docker, as nothing is built here.
 """
 
@@ -25,7 +25,8 @@ CLUSTER = "On your own cluster"
 USE = "Use the prompt"
 EXPORTS, INSTALL, LOG, REMOVE = range(4)
 WATCH = "kubectl get dt -w"
-IMAGE = "domaintraining:of-the-readme"
+REGISTRY = "domaintraining.test"
+IMAGES = [f"{REGISTRY}/domaintraining-{role}:0.1.0" for role in ("controller", "trainer")]
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{CONTROLLER}"
 RESOURCES = "/apis/training.aegisrag.io/v1alpha1/namespaces"
 PATIENCE_SECONDS = 240
@@ -132,8 +133,8 @@ def watched(shell: Shell) -> list[str]:
         shell.run(line)
     assert left_behind(shell) == ""
     shell.export(block(CLUSTER, "sh", EXPORTS))
-    assert {"IMAGE", "OLLAMA_BASE_URL"} <= shell.environment.keys()
-    shell.export(f"export IMAGE={IMAGE}\nexport OLLAMA_BASE_URL={server}")
+    assert {"REGISTRY", "OLLAMA_BASE_URL"} <= shell.environment.keys()
+    shell.export(f"export REGISTRY={REGISTRY}\nexport OLLAMA_BASE_URL={server}")
     *lines, last = block(CLUSTER, "sh", INSTALL).splitlines()
     assert last == WATCH
     for line in lines:
@@ -144,7 +145,7 @@ def watched(shell: Shell) -> list[str]:
 def installed(shell: Shell) -> dict[str, str]:
     """The variables of the operator that is installed, and its image as `image`."""
     (container,) = shell.cluster.api.get(DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container["env"]} | {"image": container["image"]}
+    return {one["name"]: one.get("value", "") for one in container["env"]} | {"image": container["image"]}
 
 
 def left_behind(shell: Shell) -> str:
@@ -167,14 +168,20 @@ def test_the_commands_lead_to_a_prompt(watched: list[str]) -> None:
 
 
 def test_it_was_the_operator_of_the_manifest(shell: Shell, watched: list[str]) -> None:
-    """With the image that the user has built and pushed, for both roles, and the user's model server."""
+    """With the images that the user has built and pushed, and the user's model server."""
     assert watched
     resource = shell.cluster.api.get(f"{RESOURCES}/default/domaintrainings/tech-docs")
     server = resource["status"]["model"]["endpoint"]
-    assert installed(shell) == {"image": IMAGE, "TRAINER_IMAGE": IMAGE, "OLLAMA_BASE_URL": server}
-    assert resource["status"]["run"]["image"] == IMAGE
+    controller, trainer = IMAGES
+    used = {"image": controller, "TRAINER_IMAGE": trainer, "OLLAMA_BASE_URL": server}
+    assert used.items() <= installed(shell).items()
+    assert resource["status"]["run"]["image"] == trainer
     calls = shell.docker_calls.read_text(encoding="utf-8").splitlines()
-    assert calls == [f"build --tag {IMAGE} .", f"push {IMAGE}"]
+    targets = [
+        f"build --target {role} --tag {image} ."
+        for role, image in zip(("controller", "trainer"), IMAGES, strict=True)
+    ]
+    assert calls == [*targets, *(f"push {image}" for image in IMAGES)]
     assert "default/tech-docs Ready=True Promoted" in shell.run(block(CLUSTER, "sh", LOG))
 
 

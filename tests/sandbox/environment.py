@@ -35,7 +35,7 @@ TRAININGS = 8
 PULLABLE = ("qwen3:8b,size=5200000000", "qwen2.5:72b,size=47000000000")
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"
-MANIFEST = REPOSITORY / "charts" / "operator.yaml"
+MANIFEST = REPOSITORY / "charts" / "kustomize" / "base" / "operator.yaml"
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 0.1
 

@@ -57,11 +57,13 @@ def test_make_has_the_targets_that_are_named() -> None:
 
 
 def test_the_two_values_of_the_user_reach_the_manifest() -> None:
-    """What the line with `sed` looks for stands in it: the image of both roles, and the model server."""
+    """What the line with `sed` looks for stands in it: the images of both roles, and the model server."""
     (line,) = (one for one in block("On your own cluster", "sh", 1).splitlines() if one.startswith("sed "))
     manifest = MANIFEST.read_text(encoding="utf-8")
-    found = {new: manifest.count(old) for old, new in re.findall(r"s\|([^|]+)\|\$(\w+)\|", line)}
-    assert found == {"IMAGE": 2, "OLLAMA_BASE_URL": 1}
+    found = {
+        new: len(re.findall(old, manifest)) for old, new in re.findall(r"s\|([^|]+)\|\$(\w+)[/&]*\|", line)
+    }
+    assert found == {"REGISTRY": 2, "OLLAMA_BASE_URL": 1}
 
 
 def test_the_sample_is_one() -> None:
