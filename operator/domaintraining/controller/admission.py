@@ -15,18 +15,16 @@ and both have one. Others pass it meanwhile; once it has waited for HEAD_START, 
 kept for it until the other has one too.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
 from typing import Final
 
 Key = tuple[str, str]
 """Namespace and name of a DomainTraining."""
 Uses = Mapping[str, str]
 """The model on each server that a training uses; the server of the trained model comes first."""
-Rank = tuple[int, datetime, datetime, Key]
 
 HEAD_START: Final = timedelta(minutes=10)
 """How much later a run may have come and still go first because its model is loaded."""
@@ -96,22 +94,23 @@ def admit(
         now: the time.
         loaded: the model that a server on which nothing runs used last.
     """
-    load = _Load(running, limit, loaded or {})
-    before = Counter(load.total)
+    servers = {server for one in waiting for server in one.uses}
+    load = _Load(running, {server: limit(server) for server in servers}, loaded or {})
+    before = dict(load.total)
     chosen = _chosen(waiting, load, now)
     starts = {one.key for one in chosen}
     behind = _ordered([one for one in waiting if one.key not in starts], load)
-    return Admission(tuple(one.key for one in chosen), _places([*chosen, *behind], before, limit))
+    return Admission(tuple(one.key for one in chosen), _places([*chosen, *behind], before, load.limits))
 
 
 class _Load:
     """What is on each server, while places are given away."""
 
-    def __init__(self, running: Iterable[Running], limit: Callable[[str], int], loaded: Uses) -> None:
+    def __init__(self, running: Iterable[Running], limits: Mapping[str, int], loaded: Uses) -> None:
+        self.limits = limits
         self.total: Counter[str] = Counter()
-        self._limit = limit
+        self.whose: Counter[tuple[str, str]] = Counter()
         self._kept: Counter[str] = Counter()
-        self._whose: Counter[tuple[str, str]] = Counter()
         self._models: dict[str, set[str]] = {}
         for one in running:
             self.take(one)
@@ -120,84 +119,74 @@ class _Load:
 
     def free(self, server: str) -> bool:
         """Whether a server has a place that is not kept for somebody."""
-        return self.total[server] + self._kept[server] < self._limit(server)
+        return self.total[server] + self._kept[server] < self.limits[server]
 
     def take(self, one: Waiting | Running) -> None:
         """Somebody has its places, and its models are loaded."""
-        self.count(one)
         for server, model in one.uses.items():
             self.total[server] += 1
+            self.whose[server, one.key[0]] += 1
             self._models.setdefault(server, set()).add(model)
-
-    def count(self, one: Waiting | Running) -> None:
-        """One more of its namespace."""
-        for server in one.uses:
-            self._whose[server, one.key[0]] += 1
 
     def keep(self, one: Waiting) -> None:
         """Nobody else gets the free places of what waits for two."""
         for server in one.uses:
             self._kept[server] += self.free(server)
 
-    def rank(self, one: Waiting) -> Rank:
-        """The smaller one goes first."""
-        first, model = next(iter(one.uses.items()))
-        early = HEAD_START if model in self._models.get(first, ()) else timedelta()
-        counted = max(self._whose[server, one.key[0]] for server in one.uses)
-        return counted, one.since - early, one.since, one.key
-
-
-def _lines(waiting: Iterable[Waiting]) -> list[deque[Waiting]]:
-    """Those of one namespace that want the same: among them, the first to come always goes first."""
-    lines: dict[tuple[str, tuple[tuple[str, str], ...]], deque[Waiting]] = {}
-    for one in sorted(waiting, key=lambda one: (one.since, one.key)):
-        lines.setdefault((one.key[0], tuple(one.uses.items())), deque()).append(one)
-    return list(lines.values())
+    def came(self, one: Waiting) -> datetime:
+        """When it came; with the head start of a loaded model."""
+        server, model = next(iter(one.uses.items()))
+        return one.since - HEAD_START if model in self._models.get(server, ()) else one.since
 
 
 def _chosen(waiting: Iterable[Waiting], load: _Load, now: datetime) -> list[Waiting]:
     """Whose turn it is; all that they take is counted in the load."""
-    lines, chosen = _lines(waiting), []
-    while able := [line for line in lines if line and any(load.free(server) for server in line[0].uses)]:
-        one = min(able, key=lambda line: load.rank(line[0])).popleft()
-        if all(load.free(server) for server in one.uses):
-            load.take(one)
-            chosen.append(one)
-        elif now - one.since >= HEAD_START:
-            load.keep(one)
+    left, chosen = list(waiting), []
+    while one := _next(left, load, now):
+        left.remove(one)
+        load.take(one)
+        chosen.append(one)
     return chosen
 
 
-def _ordered(waiting: Iterable[Waiting], load: _Load) -> list[Waiting]:
-    """Those whose turn it is not, as they would go if places became free one by one and nobody ended.
+def _next(waiting: list[Waiting], load: _Load, now: datetime) -> Waiting | None:
+    """The first in order that has its places; those that could not wait longer keep what is free."""
+    able = [one for one in waiting if any(load.free(server) for server in one.uses)]
+    for one in _ordered(able, load):
+        if all(load.free(server) for server in one.uses):
+            return one
+        if now - one.since >= HEAD_START:
+            load.keep(one)
+    return None
 
-    A rank only grows while they are counted, so that an old one in the heap is looked at again in time.
+
+def _ordered(waiting: Iterable[Waiting], load: _Load) -> list[Waiting]:
+    """In the order in which they go if places become free one by one and nobody ends.
+
+    The n-th of a namespace goes when n - 1 of it have started: it ranks as if so many more ran there.
     """
-    lines, ordered = _lines(waiting), []
-    heap = [(load.rank(line[0]), number) for number, line in enumerate(lines)]
-    heapify(heap)
-    while heap:
-        rank, number = heappop(heap)
-        line = lines[number]
-        if load.rank(line[0]) == rank:
-            load.count(line[0])
-            ordered.append(line.popleft())
-        if line:
-            heappush(heap, (load.rank(line[0]), number))
-    return ordered
+    started = Counter(load.whose)
+    ranked = []
+    for came, since, key, one in sorted((load.came(one), one.since, one.key, one) for one in waiting):
+        fewest = max(started[server, key[0]] for server in one.uses)
+        ranked.append((fewest, came, since, key, one))
+        for server in one.uses:
+            started[server, key[0]] += 1
+    return [one for *_, one in sorted(ranked)]
 
 
 def _places(
-    everybody: Iterable[Waiting], running: Counter[str], limit: Callable[[str], int]
+    everybody: list[Waiting], running: Mapping[str, int], limits: Mapping[str, int]
 ) -> dict[Key, Place]:
     """Where each stands: on the server that holds it up, else on that of its model."""
-    everybody = list(everybody)
     waiting = Counter(server for one in everybody for server in one.uses)
     passed: Counter[str] = Counter()
     places = {}
     for one in everybody:
-        passed.update(one.uses.keys())
-        full = [server for server in one.uses if running[server] >= limit(server)]
+        for server in one.uses:
+            passed[server] += 1
+        full = [server for server in one.uses if running.get(server, 0) >= limits[server]]
         server = (full or list(one.uses))[0]
-        places[one.key] = Place(server, passed[server], waiting[server], running[server], limit(server))
+        there = running.get(server, 0)
+        places[one.key] = Place(server, passed[server], waiting[server], there, limits[server])
     return places

@@ -32,6 +32,8 @@ FRONT: Final = 10
 """Positions that are kept up to date; those further back are seen to by the resync."""
 LISTED_FOR: Final = timedelta(seconds=20)
 """How old a list of Jobs may be for telling positions; a place is taken from a new one."""
+DECIDED_FOR: Final = timedelta(seconds=5)
+"""How long a decision holds while nothing changes but the time."""
 OFFERED_FOR: Final = timedelta(seconds=30)
 """How long a place is kept for one whose turn it is; after that others go first for PASSED_OVER."""
 PASSED_OVER: Final = timedelta(minutes=5)
@@ -63,6 +65,7 @@ class Places:
         self._shown: dict[Key, Place] = {}
         self._offered: dict[Key, datetime] = {}
         self._calls: set[Key] = set()
+        self._admission: tuple[datetime, Admission] | None = None
 
     async def stand(self, resource: Resource) -> Place | None:
         """Where a resource stands whose next attempt could start; None: it is its turn, or Kueue's.
@@ -106,7 +109,7 @@ class Places:
             await start()
             self._forget(me.key)
             self._running.append(Running(me.key, me.uses))
-            self._listed = self._now()
+            self._listed, self._admission = self._now(), None
             admission = self._decided()
         self._call(admission, moved=True)
         return True
@@ -133,6 +136,7 @@ class Places:
 
     def _forget(self, key: Key) -> bool:
         """Take one off all lists of what waits; gives whether it did."""
+        self._admission = None
         self._shown.pop(key, None)
         self._offered.pop(key, None)
         return (self._waiting or {}).pop(key, None) is not None
@@ -144,7 +148,8 @@ class Places:
         old = self._listed is None or abs(self._now() - self._listed) > LISTED_FOR
         if old or any(one.key == me.key for one in self._running):
             await self._list()
-        self._waiting[me.key] = me
+        if self._waiting.get(me.key) != me:
+            self._waiting[me.key], self._admission = me, None
 
     async def _list(self) -> None:
         jobs: list[Object] = []
@@ -153,7 +158,7 @@ class Places:
         now = self._now()
         self._running = running_jobs(jobs, self._settings)
         self._loaded = loaded_models(jobs, self._settings, now)
-        self._listed = now
+        self._listed, self._admission = now, None
 
     async def _queued(self) -> dict[Key, Waiting]:
         """Who waits by what status says: what a controller that has just started knows of the queue."""
@@ -170,6 +175,8 @@ class Places:
     def _decided(self) -> Admission:
         """The decision of now; one that did not take its place in time goes behind all others for a while."""
         now, waiting = self._now(), self._waiting or {}
+        if self._admission is not None and abs(now - self._admission[0]) <= DECIDED_FOR:
+            return self._admission[1]
         everybody = [
             replace(one, since=now) if self._passed_over(key, now) else one for key, one in waiting.items()
         ]
@@ -181,6 +188,7 @@ class Places:
         }
         self._calls |= set(admission.start) - offered.keys()
         self._offered = dict.fromkeys(admission.start, now) | offered
+        self._admission = (now, admission)
         return admission
 
     def _passed_over(self, key: Key, now: datetime) -> bool:
