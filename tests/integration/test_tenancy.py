@@ -38,8 +38,8 @@ def test_a_quota_bounds_how_many_trainings_a_namespace_has(sandbox: Sandbox, spa
     hard = {"count/domaintrainings.training.aegisrag.io": "1"}
     quotas = f"/api/v1/namespaces/{space}/resourcequotas"
     sandbox.cluster.api.create(quotas, {"metadata": {"name": "trainings"}, "spec": {"hard": hard}})
-    status = f"{quotas}/trainings"
-    wait_for("the quota", lambda: sandbox.cluster.api.get(status).get("status", {}).get("hard"), seconds=60)
+    # a new kind is counted within half a minute; until then it is refused altogether
+    wait_for("the count", lambda: sandbox.cluster.api.get(f"{quotas}/trainings")["status"].get("used"), 90)
     apply(sandbox, space, suspend=True)
     second = {"metadata": {"name": "second"}, "spec": {"dataset": {"configMap": {"name": "a", "key": "b"}}}}
     path = f"{GROUP}/namespaces/{space}/domaintrainings"
