@@ -44,7 +44,7 @@ class Listener:
         if self.server is None:
             self.server = Server(self._options, self._refuse)
         self._runner = web.AppRunner(
-            self.server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+            self.server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.0
         )
         await self._runner.setup()
         listening = _bound(self._host, self._port)

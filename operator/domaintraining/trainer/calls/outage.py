@@ -1,5 +1,6 @@
 """How long the model server has been failing, seen over all threads, and how long to pause. No I/O."""
 
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ def pauses(uniform: Callable[[float, float], float] = random.uniform) -> Iterato
 
 
 class Outage:
-    """The time since the first failure that no answered call has followed.
+    """The time since the first failure after which no call was begun and answered.
 
     Args:
         budget_seconds: how long failures may go on.
@@ -47,14 +48,20 @@ class Outage:
         self._on_recovered = on_recovered
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._answered_at = -math.inf
         self._failures = 0
         self._announced = False
         self._waited = 0.0
 
     def failed(self, what: str, lasted: float) -> bool:
-        """Notes a failed call that lasted so many seconds; whether the budget is used up."""
+        """Notes a failed call that lasted so many seconds; whether the budget is used up.
+
+        One that began before the last answer tells of what is over: it makes no new outage.
+        """
         now = self._clock()
         with self._lock:
+            if now - lasted < self._answered_at:
+                return False
             self._since = now if self._since is None else self._since
             self._failures += 1
             grave = self._failures >= ANNOUNCED_AFTER or lasted >= LONG_FAILURE_SECONDS
@@ -63,12 +70,19 @@ class Outage:
                 self._on_wait(what)
             return now - self._since >= self._budget
 
-    def answered(self) -> None:
-        """Notes an answered call: the outage, if there was one, is over."""
+    def answered(self, lasted: float) -> None:
+        """Notes a call that was answered after so many seconds: the outage, if there was one, is over.
+
+        Unless the call is older: a server that goes away may still answer what it had begun.
+        """
+        now = self._clock()
         with self._lock:
+            if self._since is not None and now - lasted < self._since:
+                return
+            self._answered_at = now
             if self._since is None:
                 return
-            self._waited += self._clock() - self._since
+            self._waited += now - self._since
             self._since, self._failures = None, 0
             if self._announced:
                 self._announced = False

@@ -182,6 +182,7 @@ class OllamaServer:
                 continue
             except DomainTrainingError as error:
                 self.end(error)
+            self._outage.answered(self._clock() - began)
             cuts += answer.done_reason == CUT
             if answer.done_reason == CUT and cuts < CUT_ATTEMPTS:
                 continue
@@ -212,7 +213,6 @@ class OllamaServer:
         with self._permits:
             status, retry_after, reply = self._post(data)
         answer = read_reply(status, reply, quotable, retry_after)
-        self._outage.answered()
         return answer
 
     def _post(self, data: bytes) -> tuple[int, float, bytes]:
