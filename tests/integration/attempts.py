@@ -99,6 +99,7 @@ def make_run(url: str, **changes: Any) -> Run:
         "data": {"file": "samples.jsonl", "source": "configmap samples"},
         "model": model.model_dump(by_alias=True),
         "maxConcurrentRequests": SLOTS,
+        "namedServers": [url],
         "verbose": True,
     }
     return Run.model_validate(values | changes)

@@ -97,6 +97,10 @@ class Run(WireModel):
     """Where the model's answers are kept."""
     served: Annotated[int, Field(ge=1)] | None = None
     """Revision served when the run started, mounted for the comparison; None: there is none."""
+    named_servers: list[Short] = []
+    """Those of its model servers that the operator's owner has named to the letter: they may be anywhere."""
+    api_server: list[Short] = []
+    """Addresses of the API server, which is no model server."""
     outage_seconds: Annotated[int, Field(ge=1)] = 600
     """How long the trainer waits for a model server that fails before the pod ends."""
     verbose: bool = False

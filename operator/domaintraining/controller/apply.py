@@ -17,15 +17,14 @@ from domaintraining.controller.claims import make_claim
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
     JOB,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
     Cluster,
     ClusterError,
 )
 from domaintraining.controller.decide import Plan, suspended
 from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
 from domaintraining.controller.jobs import build_job
+from domaintraining.controller.network import Network
+from domaintraining.controller.objects import kind_of
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
 from domaintraining.controller.project import promoted_served, rfc3339
 from domaintraining.controller.removal import is_ours, refers_to_ours, remove
@@ -43,10 +42,7 @@ async def put(cluster: Cluster, body: Object) -> None:
         DomainTrainingError: it belongs to somebody else (NameConflict), or the API server refuses it.
     """
     metadata = body["metadata"]
-    kind = {"ConfigMap": CONFIG_MAP, "ServiceAccount": SERVICE_ACCOUNT, "Role": ROLE}.get(
-        body["kind"], ROLE_BINDING
-    )
-    found = await cluster.get(kind, metadata["namespace"], metadata["name"])
+    found = await cluster.get(kind_of(body), metadata["namespace"], metadata["name"])
     if found is not None and not is_ours(found, metadata["labels"][LABEL_NAME]):
         raise DomainTrainingError(
             Reason.NAME_CONFLICT, f"{body['kind']} {metadata['name']} exists and is not of this resource"
@@ -72,17 +68,25 @@ def _taking_over(body: Object, found: Object) -> Object:
     return body | {"metadata": body["metadata"] | {"ownerReferences": [*owners, *stale]}}
 
 
-async def start(
-    cluster: Cluster, observed: Observed, plan: Plan, preflight: Preflight, settings: Settings
+async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
+    cluster: Cluster,
+    observed: Observed,
+    plan: Plan,
+    preflight: Preflight,
+    settings: Settings,
+    network: Network | None = None,
 ) -> None:
     """Start an attempt: record it, make its objects, then the Job. Each step may be repeated.
+
+    Without a network, its pods get no policy and the trainer is not told where the API server is.
 
     Raises:
         DomainTrainingError: an object is refused or belongs to somebody else.
     """
     assert preflight.model is not None, "an attempt starts after its checks"
     resource, record = observed.resource, observed.record
-    run = resolve(observed, plan.run, preflight.model, settings, preflight.prompt_model)
+    api_server = await network.api_server() if network else []
+    run = resolve(observed, plan.run, preflight.model, settings, preflight.prompt_model, api_server)
     again = record is not None and record.run.number == plan.run
     first = record.attempt.start_time if record is not None and again else rfc3339(observed.now)
     attempt = Attempt(
@@ -100,6 +104,8 @@ async def start(
     await make_claim(cluster, resource)
     for body in manifests.build_rights(resource, run.number):
         await put(cluster, body)
+    if network and (policy := await network.policy(resource, run)):
+        await put(cluster, policy)
     await create_job(cluster, resource, build_job(resource, run, attempt, settings))
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,9 +15,11 @@ import kopf
 
 from domaintraining.api.names import MANAGER
 from domaintraining.controller import handlers
+from domaintraining.controller.apiserver import ApiServer
 from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError
 from domaintraining.controller.kube import KubeCluster
 from domaintraining.controller.models import HttpModelServers
+from domaintraining.controller.network import Network
 from domaintraining.controller.orphans import remove_orphans
 from domaintraining.controller.probes import Health, serve
 from domaintraining.controller.pulls import Pulls, http_lines
@@ -24,6 +27,7 @@ from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings, SettingsError
 from domaintraining.controller.watches import Watches, register_login
 from domaintraining.controller.workqueue import WorkQueue
+from domaintraining.guard import Guard
 
 log = logging.getLogger("domaintraining")
 
@@ -51,9 +55,14 @@ async def run(settings: Settings) -> int:
     """Watch and reconcile until a signal comes or a watch dies; gives the exit code."""
     stop = asyncio.Event()
     obey_signals(stop)
-    cluster, servers = await KubeCluster.connect(os.environ), HttpModelServers(settings.reach)
-    pulls = Pulls(partial(http_lines, reach=settings.reach))
-    reconciler = Reconciler(cluster, servers, pulls, settings)
+    cluster = await KubeCluster.connect(os.environ)
+    api_server = ApiServer(cluster, os.environ, settings.api_server_cidrs)
+    await api_server.look()
+    guard = Guard(settings.named_origins, api_server.addresses)
+    reach = replace(settings.reach, guard=guard)
+    servers, pulls = HttpModelServers(reach), Pulls(partial(http_lines, reach=reach))
+    network = Network(settings, api_server, guard)
+    reconciler = Reconciler(cluster, servers, pulls, settings, network)
     queue = WorkQueue(reconciler.reconcile)
     reconciler.wake = queue.add
     clock = asyncio.get_running_loop().time

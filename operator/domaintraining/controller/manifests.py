@@ -61,7 +61,8 @@ def labels(resource: Resource, role: str) -> dict[str, str]:
     }
 
 
-def _meta(resource: Resource, name: str, role: str, **more: str) -> Object:
+def metadata_of(resource: Resource, name: str, role: str, **more: str) -> Object:
+    """Name, namespace, labels and owner of an object of a resource; empty labels are left out."""
     return {
         "name": name,
         "namespace": resource.namespace,
@@ -91,7 +92,7 @@ def build_run(resource: Resource, run: Run, attempt: Attempt, authorities: str =
         ATTEMPT_KEY: json.dumps(wire(attempt), ensure_ascii=False, sort_keys=True),
     } | ({AUTHORITIES_KEY: authorities} if authorities else {})
     more = {LABEL_RUN: str(run.number), LABEL_HASH: run.hash}
-    return _config_map(_meta(resource, run_name(resource.name, run.number), ROLE_RUN, **more), data)
+    return _config_map(metadata_of(resource, run_name(resource.name, run.number), ROLE_RUN, **more), data)
 
 
 def build_data(resource: Resource, run: Run) -> Object:
@@ -100,7 +101,7 @@ def build_data(resource: Resource, run: Run) -> Object:
         json.dumps(sample.model_dump(mode="json", by_alias=True, exclude_none=True), ensure_ascii=False)
         for sample in resource.spec.dataset.inline or []
     ]
-    metadata = _meta(
+    metadata = metadata_of(
         resource, data_name(resource.name, run.number), ROLE_DATA, **{LABEL_RUN: str(run.number)}
     )
     return _config_map(metadata, {run.data.file: "\n".join(lines) + "\n"})
@@ -108,21 +109,21 @@ def build_data(resource: Resource, run: Run) -> Object:
 
 def build_report(resource: Resource, run: int) -> Object:
     """The empty report ConfigMap, which the trainer of this run alone may patch."""
-    metadata = _meta(resource, report_name(resource.name, run), ROLE_REPORT, **{LABEL_RUN: str(run)})
+    metadata = metadata_of(resource, report_name(resource.name, run), ROLE_REPORT, **{LABEL_RUN: str(run)})
     return _config_map(metadata)
 
 
 def build_revision(resource: Resource, number: int, run_hash: str, data: dict[str, str]) -> Object:
     """The immutable ConfigMap of a revision; 0 is the baseline."""
     more = {LABEL_REVISION: str(number), LABEL_HASH: run_hash}
-    metadata = _meta(resource, prompt_name(resource.name, number), ROLE_PROMPT, **more)
+    metadata = metadata_of(resource, prompt_name(resource.name, number), ROLE_PROMPT, **more)
     return _config_map(metadata, data, immutable=True)
 
 
 def build_served(resource: Resource, revision: Revision) -> Object:
     """The ConfigMap that applications mount: the data of one revision."""
     more = {LABEL_REVISION: str(revision.number), LABEL_HASH: revision.hash}
-    return _config_map(_meta(resource, prompt_name(resource.name), ROLE_SERVED, **more), revision.data)
+    return _config_map(metadata_of(resource, prompt_name(resource.name), ROLE_SERVED, **more), revision.data)
 
 
 def build_claim(resource: Resource, name: str) -> Object:
@@ -131,7 +132,7 @@ def build_claim(resource: Resource, name: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _meta(resource, name, ROLE_JOURNAL),
+        "metadata": metadata_of(resource, name, ROLE_JOURNAL),
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": wanted.storage}},
@@ -146,7 +147,7 @@ def build_rights(resource: Resource, run: int) -> list[Object]:
     Where spec names a ServiceAccount, the Role is bound to that one and none is made.
     """
     name = run_name(resource.name, run)
-    metadata = _meta(resource, name, ROLE_TRAINER, **{LABEL_RUN: str(run)})
+    metadata = metadata_of(resource, name, ROLE_TRAINER, **{LABEL_RUN: str(run)})
     rbac = "rbac.authorization.k8s.io"
     rule = {
         "apiGroups": [""],

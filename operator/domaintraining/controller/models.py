@@ -13,6 +13,7 @@ import aiohttp
 
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import CONTROLS
+from domaintraining.controller.resolver import CheckedResolver
 from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import PLAIN, Reach
 
@@ -100,8 +101,9 @@ class HttpModelServers:
     ) -> _Reply:
         if self._session is None:
             self._session = open_session(TIMEOUT, self._reach)
-        url, proxy = endpoint.rstrip("/") + path, self._reach.proxy.of(endpoint)
+        url = endpoint.rstrip("/") + path
         try:
+            proxy = way_to(endpoint, self._reach)
             async with self._session.request(
                 method, url, json=body, proxy=proxy, allow_redirects=False
             ) as response:
@@ -116,12 +118,25 @@ def open_session(timeout: aiohttp.ClientTimeout, reach: Reach) -> aiohttp.Client
 
     The proxy is to be named with each request.
     """
+    resolver = None if reach.guard is None else CheckedResolver(reach.guard)
     return aiohttp.ClientSession(
         timeout=timeout,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(ssl=reach.tls()),
+        connector=aiohttp.TCPConnector(ssl=reach.tls(), resolver=resolver),
     )
+
+
+def way_to(endpoint: str, reach: Reach) -> str | None:
+    """The proxy for a request; None: it goes to the server itself, whose name the session's resolver checks.
+
+    Raises:
+        DomainTrainingError: the server is an address that nothing is sent to (ModelNotAllowed).
+        ValueError: the URL can't be read.
+    """
+    if reach.guard is not None:
+        reach.guard.check_literal(endpoint)
+    return reach.proxy.of(endpoint)
 
 
 async def bounded(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -33,6 +33,8 @@ POD: Final = Kind("v1", "Pod", "pods")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+ENDPOINT_SLICE: Final = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
 LONGEST_NUMBER: Final = 8
@@ -49,6 +51,8 @@ KINDS: Final = {
         SERVICE_ACCOUNT,
         ROLE,
         ROLE_BINDING,
+        NETWORK_POLICY,
+        ENDPOINT_SLICE,
         EVENT,
     )
 }

@@ -20,8 +20,10 @@ from domaintraining.controller.models import (
     json_object,
     one_line,
     open_session,
+    way_to,
     what,
 )
+from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import PLAIN, Reach
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=5, sock_read=900)
@@ -131,7 +133,7 @@ class Pulls:
         try:
             await self._read(pull, endpoint, model)
             end = PullState(percent=100, done=True)
-        except (PullError, *UNANSWERED) as error:
+        except (PullError, DomainTrainingError, *UNANSWERED) as error:
             text = what(error)
             lacking = isinstance(error, PullError) and any(part in text.lower() for part in LACKING)
             end = PullState(percent=pull.state.percent, error=text, not_found=lacking)
@@ -153,9 +155,7 @@ class Pulls:
         raise PullError("the server ended the pull without success")
 
 
-async def http_lines(
-    endpoint: str, model: str, reach: Reach = PLAIN
-) -> AsyncGenerator[dict[str, Any], None]:
+async def http_lines(endpoint: str, model: str, reach: Reach = PLAIN) -> AsyncGenerator[dict[str, Any], None]:
     """The lines of a server's /api/pull, JSON objects; an error reply is one line with `error`.
 
     Raises:
@@ -166,7 +166,7 @@ async def http_lines(
         session.post(
             endpoint.rstrip("/") + "/api/pull",
             json={"model": model, "stream": True},
-            proxy=reach.proxy.of(endpoint),
+            proxy=way_to(endpoint, reach),
             allow_redirects=False,
         ) as response,
     ):

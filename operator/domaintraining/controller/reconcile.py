@@ -15,6 +15,7 @@ from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
+from domaintraining.controller.network import Network
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
 from domaintraining.controller.places import FRONT, Places
@@ -50,6 +51,8 @@ class Reconciler:
     servers: ModelServers
     pulls: Pulls
     settings: Settings
+    network: Network | None = None
+    """Where trainers may go; without one, their pods get no network policy."""
     wake: Callable[[Key], None] = lambda _key: None
     """Puts a key on the queue; without one, what a pull does is seen at the next look."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -170,7 +173,7 @@ class Reconciler:
                 return False
             await self.places.take(
                 observed.resource,
-                lambda: apply.start(cluster, observed, plan, preflight, self.settings),
+                lambda: apply.start(cluster, observed, plan, preflight, self.settings, self.network),
             )
             return True
         if plan.step is Step.RECORD_FAILURE:

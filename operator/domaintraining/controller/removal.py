@@ -3,6 +3,7 @@
 from domaintraining.api.names import GROUP, KIND, LABEL_NAME, data_name, prompt_name, report_name, run_name
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
+    NETWORK_POLICY,
     ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -34,9 +35,9 @@ async def remove(cluster: Cluster, key: Key, kind: Kind, name: str) -> None:
 
 
 async def take_back(cluster: Cluster, key: Key, run: int) -> None:
-    """Remove a trainer's rights and samples. The Role, made first, goes last."""
+    """Remove a trainer's rights, samples and network policy. The Role, made first, goes last."""
     await remove(cluster, key, CONFIG_MAP, data_name(key[1], run))
-    for kind in (ROLE_BINDING, SERVICE_ACCOUNT, ROLE):
+    for kind in (ROLE_BINDING, SERVICE_ACCOUNT, NETWORK_POLICY, ROLE):
         await remove(cluster, key, kind, run_name(key[1], run))
 
 

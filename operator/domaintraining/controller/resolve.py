@@ -1,5 +1,7 @@
 """The run as the trainer gets it: spec, then the operator's settings, then what earlier attempts left."""
 
+from collections.abc import Sequence
+
 from domaintraining.api.budget import Spent, limits_of
 from domaintraining.api.names import domain_of
 from domaintraining.api.run import Run, RunData, RunJournal
@@ -10,14 +12,16 @@ from domaintraining.controller.observed import Observed
 from domaintraining.controller.project import promoted_served
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.spending import goes_further, spent_by
+from domaintraining.guard import origin_of
 
 
-def resolve(
+def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
     observed: Observed,
     number: int,
     model: ModelStatus,
     settings: Settings,
     prompt_model: ModelStatus | None = None,
+    api_server: Sequence[str] = (),
 ) -> Run:
     """The run as the trainer gets it.
 
@@ -27,6 +31,7 @@ def resolve(
         model: the model, checked.
         settings: of the operator.
         prompt_model: the model that proposes instructions, checked; None: the same.
+        api_server: addresses of the API server.
     """
     resource, spec = observed.resource, observed.resource.spec
     served, journal = promoted_served(observed), journal_of(resource)
@@ -54,9 +59,17 @@ def resolve(
         spent=_spent(observed, number, journal),
         journal=journal,
         served=served.number if served else None,
+        named_servers=[
+            one for one in _servers(model, prompt_model) if origin_of(one) in settings.named_origins
+        ],
+        api_server=list(api_server),
         outage_seconds=settings.outage_seconds,
         verbose=settings.verbose,
     )
+
+
+def _servers(model: ModelStatus, prompt_model: ModelStatus | None) -> list[str]:
+    return list(dict.fromkeys(one.endpoint for one in (model, prompt_model) if one))
 
 
 def _data(spec: DomainTrainingSpec) -> RunData:

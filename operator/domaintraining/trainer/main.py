@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from domaintraining.api.report import REPORT_KEY, Report
 from domaintraining.api.run import Run
 from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.guard import Guard, origin_of
 from domaintraining.reach import PLAIN, Reach
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.connect import Serve
@@ -119,12 +121,21 @@ def ollama(session: Session, model: ModelStatus, reach: Reach = PLAIN) -> ModelS
         model.endpoint,
         permits=run.max_concurrent_requests or MOST_SLOTS,
         outage_seconds=run.outage_seconds,
-        reach=reach,
+        reach=replace(reach, guard=guard_of(run)),
         on_wait=session.waiting,
         on_recovered=session.recovered,
         give_up=session.ending.give_up,
         read_seconds=patience(run.options.max_tokens, run.max_concurrent_requests or 1),
     )
+
+
+def guard_of(run: Run) -> Guard:
+    """Refuses what no model server's name may lead to, but for the servers that the operator's owner named.
+
+    A proxy is no server of the run: what stands behind it is checked there.
+    """
+    named = frozenset(map(origin_of, run.named_servers))
+    return Guard(named, lambda: run.api_server)
 
 
 def read_run(path: Path) -> Run:

@@ -26,6 +26,7 @@ from domaintraining.controller.settings.servers import (
     read_servers,
 )
 from domaintraining.controller.settings.source import SettingsError, Source
+from domaintraining.guard import Origin, origin_of
 from domaintraining.proxy import Proxy
 from domaintraining.reach import Reach
 
@@ -136,6 +137,14 @@ class Settings:
     def reach(self) -> Reach:
         """The way to model servers."""
         return Reach(self.proxy, self.ca_bundle)
+
+    @property
+    def named_origins(self) -> frozenset[Origin]:
+        """Hosts and ports that are named to the letter, here or as proxies: they may be any machine."""
+        exact = [one for one in self.allowed_endpoints if valid_url(one)]  # with a wildcard it is no URL
+        named = [self.ollama_base_url, *(one.endpoint for one in self.model_servers), *exact]
+        proxies = [one for one in (self.proxy.http, self.proxy.https) if one]
+        return frozenset(map(origin_of, named + proxies))
 
     def endpoint_allowed(self, url: str) -> bool:
         """Whether requests may go to a model server: the default one, and those of the lists."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from domaintraining.api.reasons import Reason
+from domaintraining.errors import DomainTrainingError
+from domaintraining.guard import Guard
 from domaintraining.proxy import Proxy
 from domaintraining.reach import Reach
 from domaintraining.trainer.calls.server import GivenUp, OllamaServer
@@ -13,6 +17,7 @@ from tests.unit.authority import AUTHORITY
 from tests.unit.proxied import LoopbackProxy, secured
 from tests.unit.trainer.loopback import Clock, Loopback, Reply, answer, serving
 
+NAMED = "http://models.here.example"
 BODY = {"model": "m", "messages": []}
 OUTSIDE = "http://models.gpu.example:11434"
 OUTSIDE_TLS = "https://gpu.example"
@@ -96,3 +101,60 @@ def test_a_redirect_leads_nowhere(clock: Clock, status: int) -> None:
         with serving(Reply({}, status, elsewhere)) as loopback:
             assert f"HTTP {status}" in asked(loopback.url, Reach(), clock)
         assert other.received == []
+
+
+def guarded(answers: list[list[str]], *named: tuple[str, int]) -> Reach:
+    """A reach whose guard resolves by a script; a question too many is an error."""
+    return Reach(
+        guard=Guard(frozenset(named), lambda: ["192.0.2.10"], lambda _host, _port, /: answers.pop(0))
+    )
+
+
+def test_a_name_is_resolved_once_and_goes_to_the_address_that_was_checked(clock: Clock) -> None:
+    """What the name leads to a moment later is not asked for; the name stays in the request."""
+    with serving(answer("fine")) as loopback:
+        port = urlsplit(loopback.url).port or 0
+        answers = [["127.0.0.1"]]
+        reach = guarded(answers, ("models.here.example", port))
+        assert asked(f"{NAMED}:{port}", reach, clock) == "fine"
+        assert answers == []
+        assert loopback.received[0].headers["Host"] == f"models.here.example:{port}"
+
+
+@pytest.mark.parametrize("leads_to", [["127.0.0.1"], ["203.0.113.1", "169.254.169.254"], ["192.0.2.10"]])
+def test_nothing_is_sent_to_what_is_refused(clock: Clock, leads_to: list[str]) -> None:
+    """Not taken for an outage: it ends at once, with the reason."""
+    with serving(answer("fine")) as loopback:
+        port = urlsplit(loopback.url).port or 0
+        server = OllamaServer(
+            f"{NAMED}:{port}", permits=1, outage_seconds=1, reach=guarded([leads_to]), sleep=clock.sleep
+        )
+        with pytest.raises(GivenUp) as given_up:
+            server.chat(BODY)
+        server.close()
+        assert given_up.value.error.reason is Reason.MODEL_NOT_ALLOWED
+        assert leads_to[-1] in given_up.value.error.message
+        assert loopback.received == []
+
+
+def test_an_address_is_refused_before_any_call() -> None:
+    """A URL needs no resolver for it."""
+    with pytest.raises(DomainTrainingError, match="link-local"):
+        OllamaServer("http://169.254.169.254", permits=1, outage_seconds=1, reach=guarded([]))
+
+
+def test_the_next_address_is_tried_where_one_does_not_answer(clock: Clock) -> None:
+    """As a connection to the name would."""
+    with serving(answer("fine")) as loopback:
+        port = urlsplit(loopback.url).port or 0
+        reach = guarded([["127.0.0.9", "127.0.0.1"]], ("models.here.example", port))
+        assert asked(f"{NAMED}:{port}", reach, clock) == "fine"
+
+
+def test_a_server_with_a_certificate_is_checked_by_its_name(clock: Clock, tmp_path: Path) -> None:
+    """The address that was checked is connected to, the certificate is that of the name."""
+    with secured(Loopback([answer("fine")]), tmp_path) as url:
+        port = urlsplit(url).port or 0
+        named = guarded([["127.0.0.1"]], ("gpu.example", port))
+        reach = Reach(guard=named.guard, authorities=AUTHORITY)
+        assert asked(f"{OUTSIDE_TLS}:{port}", reach, clock) == "fine"

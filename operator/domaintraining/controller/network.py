@@ -1,0 +1,175 @@
+"""The NetworkPolicy of a run: nothing reaches its pods, and they reach only what a run needs.
+
+The policy is built from values alone; `Network` looks up what its names mean now.
+See https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_NAME, LABEL_RUN, run_name
+from domaintraining.api.reasons import Reason
+from domaintraining.api.run import Run
+from domaintraining.controller.apiserver import ApiServer, Peer, single
+from domaintraining.controller.manifests import metadata_of
+from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.settings import Settings
+from domaintraining.errors import DomainTrainingError
+from domaintraining.guard import Guard, origin_of
+
+ROLE_NETWORK: Final = "network"
+DNS_PORTS: Final = (53, 5353)
+"""The usual one, and that of OpenShift's DNS pods."""
+DNS_NAMESPACES: Final = ("kube-system", "openshift-dns")
+LABEL_NAMESPACE: Final = "kubernetes.io/metadata.name"
+"""The label that the API server gives to each namespace."""
+RESOLVERS: Final = Path("/etc/resolv.conf")
+
+
+class Destination(NamedTuple):
+    """A server that a run talks to."""
+
+    peers: tuple[Peer, ...]
+    """Its addresses, each with its port."""
+    namespace: str | None = None
+    """Namespace of the pods behind it; None: it is no Service."""
+
+
+def build_policy(
+    resource: Resource, run: int, resolvers: Iterable[str], destinations: Sequence[Destination]
+) -> Object:
+    """The policy of one run.
+
+    Args:
+        resource: the owner.
+        run: number of the run.
+        resolvers: addresses of name servers that are no pods of DNS_NAMESPACES, such as a node's cache.
+        destinations: what its pods talk to.
+    """
+    name = run_name(resource.name, run)
+    pods = {LABEL_MANAGED_BY: "domaintraining", LABEL_NAME: resource.name, LABEL_RUN: str(run)}
+    egress = [_dns(resolvers)]
+    for one in destinations:
+        egress += _rules(one)
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata_of(resource, name, ROLE_NETWORK, **{LABEL_RUN: str(run)}),
+        "spec": {
+            "podSelector": {"matchLabels": pods},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [one for at, one in enumerate(egress) if one not in egress[:at]],
+        },
+    }
+
+
+def _dns(resolvers: Iterable[str]) -> Object:
+    ports = [{"protocol": one, "port": port} for port in DNS_PORTS for one in ("UDP", "TCP")]
+    to = [_namespace(name) for name in DNS_NAMESPACES] + [_block(single(one)) for one in sorted(resolvers)]
+    return {"to": to, "ports": ports}
+
+
+def _rules(destination: Destination) -> list[Object]:
+    """One rule for each port; and all TCP ports of a Service's pods, which may differ from its own."""
+    rules: list[Object] = []
+    for port in sorted({peer.port for peer in destination.peers}):
+        to = [_block(peer.cidr) for peer in sorted(destination.peers) if peer.port == port]
+        rules.append({"to": to, "ports": [{"protocol": "TCP", "port": port}]})
+    if destination.namespace is not None:
+        rules.append({"to": [_namespace(destination.namespace)], "ports": [{"protocol": "TCP"}]})
+    return rules
+
+
+def _namespace(name: str) -> Object:
+    return {"namespaceSelector": {"matchLabels": {LABEL_NAMESPACE: name}}}
+
+
+def _block(cidr: str) -> Object:
+    return {"ipBlock": {"cidr": cidr}}
+
+
+def service_namespace(host: str, own: str) -> str | None:
+    """The namespace of the Service that a host may be; None: it can't be one.
+
+    `ollama` is one of the run's own namespace, `ollama.team`, `ollama.team.svc` and all names below
+    `.svc.` are ones of the namespace before it. `example.com` may be one as well: no syntax tells, and a
+    namespace that is not there lets nobody out.
+    """
+    labels = host.lower().removesuffix(".").split(".")
+    if not host or ":" in host or labels[-1].isdigit():
+        return None
+    if len(labels) == 1:
+        return None if labels[0] == "localhost" else own
+    if "svc" in labels[2:]:
+        return labels[labels.index("svc", 2) - 1]
+    return labels[1] if len(labels) == 2 else None
+
+
+def resolvers(text: str) -> list[str]:
+    """Addresses of the name servers in a resolv.conf."""
+    found = [
+        line.split()[1] for line in text.splitlines() if line.startswith("nameserver ") and line.split()[1:]
+    ]
+    return sorted({one for one in found if _is_address(one)})
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(single(text))
+    except ValueError:
+        return False
+
+
+class Network:
+    """What runs may reach, looked up when each starts.
+
+    Args:
+        settings: of the operator.
+        api_server: where it is.
+        guard: resolves names and refuses where they must not lead.
+        resolv_conf: the file that names the cluster's DNS.
+    """
+
+    def __init__(
+        self, settings: Settings, api_server: ApiServer, guard: Guard, resolv_conf: Path = RESOLVERS
+    ) -> None:
+        self._settings, self._api_server, self._guard = settings, api_server, guard
+        self._resolv_conf = resolv_conf
+
+    async def api_server(self) -> list[str]:
+        """The API server's addresses, which no model server has."""
+        await self._api_server.look()
+        return self._api_server.addresses()
+
+    async def policy(self, resource: Resource, run: Run) -> Object | None:
+        """The policy of a run; None: the settings want none.
+
+        Raises:
+            DomainTrainingError: a server's name can't be resolved, or leads where nothing is sent to.
+        """
+        if not self._settings.network_policies:
+            return None
+        servers = [one.endpoint for one in (run.model, run.prompt_model) if one is not None]
+        own = resource.namespace
+        found = [Destination(await self._api_server.look())]
+        found += [await self._destination(endpoint, own) for endpoint in dict.fromkeys(servers)]
+        return build_policy(resource, run.number, self._resolvers(), found)
+
+    async def _destination(self, endpoint: str, own: str) -> Destination:
+        """A server, or the proxy before it."""
+        host, port = origin_of(self._settings.proxy.of(endpoint) or endpoint)
+        try:
+            addresses = await asyncio.to_thread(self._guard.addresses, host, port)
+        except OSError as error:
+            message = f"{endpoint}: {host} can't be resolved: {error.strerror or error}"
+            raise DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, message) from error
+        peers = tuple(Peer(single(address), port) for address in addresses)
+        return Destination(peers, service_namespace(host, own))
+
+    def _resolvers(self) -> list[str]:
+        try:
+            return resolvers(self._resolv_conf.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            return []
