@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,7 +55,7 @@ class Pin:
 
 
 def pins_of(lock: str) -> dict[str, Pin]:
-    """The pins of a file of pip-compile by the distribution's name. Raises ValueError for a line it can't place."""
+    """The pins of pip-compile's file by the name of the distribution; ValueError for one without version."""
     pins: dict[str, Pin] = {}
     # Everything before the first pin is the file's header.
     for text in re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]:
@@ -66,7 +67,7 @@ def pins_of(lock: str) -> dict[str, Pin]:
     return pins
 
 
-def needed(part: Part, pins: Mapping[str, Pin]) -> Set[str]:
+def needed(part: Part, pins: Mapping[str, Pin]) -> AbstractSet[str]:
     """The names of everything that is installed for a part. Raises ValueError for a root without a pin."""
     absent = (part.roots | part.left_out) - pins.keys()
     if absent:

@@ -1,7 +1,7 @@
 """Writes the bytecode of what a role loads, so that it starts in half the time on a read-only file system.
 
-Runs in the build of an image: `python precompile.py PACKAGE`. Only modules that the package imports get bytecode:
-all of them would make the image half as large again. It is never checked against the source, since neither changes.
+Runs in the build of an image: `python precompile.py PACKAGE`. Only what the package imports gets bytecode:
+all of it would make the libraries half as large again. It is never compared with the source: neither changes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(package: str) -> None:
     for file in files:
         precompile(file)
     _without_time((ROOT / package.partition(".")[0]).rglob("*"))
-    print(f"{len(files)} modules of {package} precompiled")
+    sys.stdout.write(f"{len(files)} modules of {package} precompiled\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The software bill of materials of an image, CycloneDX 1.5 in JSON: `python sbom.py IMAGE VERSION`.
 
-Runs in the build of an image, with the standard library alone. Lists every Python distribution (those of /opt/venv
-with the SHA-256 of the file that pip installed, from pip's report), the interpreter, and the base image's Debian
-packages. No time and no random serial number stand in it: the same image gives the same bytes.
+Runs in the build of an image, with the standard library alone. Lists every Python distribution (those of
+/opt/venv with the SHA-256 of the file that pip installed, from pip's report), the interpreter, and the base
+image's Debian packages. No time and no random number stand in it: the same image gives the same bytes.
 See https://cyclonedx.org/docs/1.5/json/ and the package-url specification for `purl`.
 """
 
@@ -101,7 +101,8 @@ def debian_components(status: str, os_release: Mapping[str, str]) -> Iterator[Co
         fields = dict(re.findall(r"^(Package|Status|Version|Architecture): (.+)$", paragraph, re.MULTILINE))
         if fields.get("Status", "").endswith(" installed"):
             name, version = fields["Package"], fields["Version"]
-            purl = f"pkg:deb/debian/{quote(name)}@{quote(version, safe='')}?arch={fields['Architecture']}&distro={distro}"
+            place = f"arch={fields['Architecture']}&distro={distro}"
+            purl = f"pkg:deb/debian/{quote(name)}@{quote(version, safe='')}?{place}"
             yield {"bom-ref": purl, "type": "library", "name": name, "version": version, "purl": purl}
 
 
@@ -139,7 +140,7 @@ def main(image: str, version: str) -> None:
     bill = document(image, version, unique([*components, interpreter()]), python_needs(own))
     WRITTEN_TO.parent.mkdir(parents=True, exist_ok=True)
     WRITTEN_TO.write_text(json.dumps(bill, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{len(bill['components'])} components in {WRITTEN_TO}")
+    sys.stdout.write(f"{len(bill['components'])} components in {WRITTEN_TO}\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 ROLES: Final = {
@@ -21,6 +22,11 @@ def main(argv: list[str]) -> int:
         print(f"usage: python -m domaintraining ROLE [ARGUMENT…]\n{roles}", file=sys.stderr)
         return USAGE
     module, _ = ROLES[argv[0]]
+    if not find_spec(module.rpartition(".")[0]):
+        print(
+            f"no {argv[0]} in this image: use the one that is built with --target {argv[0]}", file=sys.stderr
+        )
+        return USAGE
     code: int = import_module(module).main(argv[1:])
     return code
 

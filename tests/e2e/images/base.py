@@ -1,6 +1,6 @@
 """A local base image: Debian bookworm with its own Python, in the place of python:3.12-slim-bookworm.
 
-One way for every machine, wherever a registry of images can't be reached: debootstrap needs a mirror of Debian alone.
+One way for every machine without a registry of images: debootstrap needs a mirror of Debian, nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEFT_OUT: Final = (
 
 
 def base_key() -> str:
-    """Sixteen hex digits that change with what the base image is made of; security updates do not change them."""
+    """Sixteen hex digits that change with what the base image is made of, but not with Debian's updates."""
     parts = (RELEASE, platform.machine(), *PACKAGES, *LEFT_OUT)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

@@ -45,7 +45,7 @@ def build_missing(say: Say) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def builder(say: Say) -> Iterator[Docker]:
-    """The daemon of the cache, by one caller at a time. Raises SandboxError where this machine can't have one."""
+    """The daemon of the cache, one caller at a time. Raises SandboxError where this machine can't."""
     if reason := hindrance():
         raise SandboxError(f"images can't be built here: {reason}")
     folder = images_folder()

@@ -1,4 +1,4 @@
-"""A Docker daemon of our own: own data and socket, and no hand on the machine's firewall, bridges or routing."""
+"""A Docker daemon of our own: own data and socket, no hand on the machine's firewall, bridges or routing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Docker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Without the user's Docker settings: their contexts and stores of credentials are no business of ours."""
+        """Without the user's Docker settings: contexts and stores of credentials are no business of ours."""
         own = {
             "DOCKER_HOST": f"unix://{self.folder}/docker.sock",
             "DOCKER_CONFIG": str(self.folder / "config"),

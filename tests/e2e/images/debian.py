@@ -12,7 +12,7 @@ from tests.sandbox.errors import SandboxError
 from tests.sandbox.progress import Say, run_telling
 
 PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where packages put programs. First, since elsewhere lie clients of Docker that can't build with BuildKit."""
+"""Where packages put programs. Comes first: elsewhere lie clients of Docker that lack BuildKit."""
 NEEDED: Final = {
     "dockerd": "docker.io",
     "debootstrap": "debootstrap",

@@ -1,4 +1,4 @@
-"""How this machine reaches an index of Python packages, given on to builds as secrets that stay in no layer."""
+"""How this machine reaches an index of Python packages, for builds: as secrets, which stay in no layer."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PACKAGE: Final = "operator/domaintraining"
 
 @dataclass(frozen=True)
 class Recipe:
-    """One image; `sources` are files and folders below the root of the repository."""
+    """One image; `sources` are files, folders or patterns of files below the root of the repository."""
 
     name: str
     dockerfile: str
@@ -41,8 +41,7 @@ class Recipe:
 
 def _of_the_operator(name: str, role: str) -> Recipe:
     parts = (f"requirements-{role}.lock", f"{PACKAGE}/api", f"{PACKAGE}/{role}")
-    files = tuple(f"{PACKAGE}/{file}.py" for file in ("__init__", "__main__", "errors"))
-    return Recipe(name, "Dockerfile", role, (*BUILD_FILES, *parts, *files))
+    return Recipe(name, "Dockerfile", role, (*BUILD_FILES, *parts, f"{PACKAGE}/*.py"))
 
 
 RECIPES: Final = (
@@ -60,7 +59,7 @@ RECIPES: Final = (
 
 
 def keys(root: Path = ROOT) -> dict[str, str]:
-    """Sixteen hex digits for each image that change with every byte it is made of, the base image included."""
+    """Sixteen hex digits for each image that change with each byte it is made of, its base included."""
     found: dict[str, str] = {}
     for recipe in RECIPES:
         start = found[recipe.based_on] if recipe.based_on else base_key()
@@ -69,7 +68,7 @@ def keys(root: Path = ROOT) -> dict[str, str]:
 
 
 def _contents(recipe: Recipe, root: Path) -> dict[str, bytes]:
-    named = [root / each for each in (recipe.dockerfile, *recipe.sources)]
+    named = [path for each in (recipe.dockerfile, *recipe.sources) for path in root.glob(each)]
     files = [file for each in named for file in ([each] if each.is_file() else each.rglob("*"))]
     kept = (file for file in files if file.is_file() and "__pycache__" not in file.parts)
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in kept}
