@@ -49,8 +49,8 @@ class KubeCluster:
         self._configuration = first
         self._rest = RESTClientObject(first)
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self.told: Callable[[bool], None] = lambda _answered: None
-        """Told after each request whether the API server answered it, with anything but 5xx."""
+        self.told: Callable[[int], None] = lambda _status: None
+        """Told the status of each answer of the API server, 0 where none came."""
 
     @classmethod
     async def connect(cls, environ: Mapping[str, str]) -> "KubeCluster":
@@ -176,7 +176,7 @@ class KubeCluster:
 
     async def _once(self, method: str, target: str, body: JsonObject | None, content_type: str) -> _Answer:
         answer = await self._asked(method, target, body, content_type)
-        self.told(0 < answer.status < 500)
+        self.told(answer.status)
         return answer
 
     async def _asked(self, method: str, target: str, body: JsonObject | None, content_type: str) -> _Answer:

@@ -54,10 +54,10 @@ class Health:
         self._resynced: float | None = None
         self._told: set[str] = set()
 
-    def told(self, answered: bool) -> None:  # noqa: FBT001 - what a request tells
-        """A request to the API server was answered, or was not."""
+    def told(self, status: int) -> None:
+        """The status of an answer of the API server, 0 where none came; 5xx count as none."""
         now = self._asked = self._clock()
-        if answered:
+        if 0 < status < 500:
             self._answering, self._failing = now if self._answering is None else self._answering, None
         else:
             self._answering, self._failing = None, now if self._failing is None else self._failing
