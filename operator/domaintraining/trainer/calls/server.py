@@ -212,8 +212,7 @@ class OllamaServer:
     def _answer(self, data: bytes, quotable: Callable[[str], str]) -> ChatAnswer:
         with self._permits:
             status, retry_after, reply = self._post(data)
-        answer = read_reply(status, reply, quotable, retry_after)
-        return answer
+        return read_reply(status, reply, quotable, retry_after)
 
     def _post(self, data: bytes) -> tuple[int, float, bytes]:
         try:
