@@ -85,6 +85,14 @@ class RealCluster(Cluster):
         network.down(self._network_record)
         shutil.rmtree(self.state, ignore_errors=True)
 
+    def restart_services(self) -> None:
+        """Stops kubelet and containerd and starts them again; containers run on meanwhile."""
+        for name in ("kubelet", "containerd"):
+            self.component(name).stop()
+        self.start_component("containerd")
+        self._wait("containerd", self.runtime.serves)  # a kubelet without a runtime ends
+        self.start_component("kubelet")
+
     def node_is_ready(self) -> bool:
         """Whether the API server takes the node for ready."""
         found = self.api.find(f"/api/v1/nodes/{self.node}") or {}
