@@ -20,7 +20,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 
-.PHONY: help demo test unit integration e2e bench-trainer sandbox sandbox-down lint format generate programs
+.PHONY: help demo test unit integration e2e bench-trainer bench-operator sandbox sandbox-down lint format generate programs
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -41,6 +41,9 @@ e2e: $(READY) ## the product on a real node of this machine: kubelet, containerd
 
 bench-trainer: $(READY) ## the trainer beside plain MIPROv2 (QUICK=1: few rows)
 	@$(RUN) -m tests.bench $(if $(QUICK),--quick)
+
+bench-operator: programs ## the controller's memory, requests and delays with 200 resources (QUICK=1: 40)
+	@$(RUN) -m tests.bench_operator $(if $(QUICK),--quick)
 
 sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
 	@$(RUN) -m tests.sandbox up
