@@ -42,7 +42,7 @@ e2e: $(READY) ## the product on a real node of this machine: kubelet, containerd
 bench-trainer: $(READY) ## the trainer beside plain MIPROv2 (QUICK=1: few rows)
 	@$(RUN) -m tests.bench $(if $(QUICK),--quick)
 
-bench-operator: programs ## the controller's memory, requests and delays with 200 resources (QUICK=1: 40)
+bench-operator: $(READY) ## the controller's memory, requests and delays with 200 resources (QUICK=1: 40)
 	@$(RUN) -m tests.bench_operator $(if $(QUICK),--quick)
 
 sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
