@@ -32,13 +32,12 @@ def rfc3339(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingStatus:
-    """The status of a resource.
+def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
+    """The status of a resource: nothing in it comes from the operator's settings of today.
 
     Args:
         observed: what the reconcile saw last.
         outcome: what it decided and what came of it.
-        auto: the operator's mode, for a run that has not started.
     """
     resource, before, record = observed.resource, observed.resource.status, observed.record
     served = promoted_served(observed)
@@ -50,7 +49,7 @@ def project(observed: Observed, outcome: Outcome, auto: str) -> DomainTrainingSt
     return DomainTrainingStatus(
         observed_generation=resource.generation,
         conditions=conditions(observed, outcome.plan, outcome.problem, rfc3339(observed.now)),
-        auto=_auto(observed) or auto,
+        auto=_auto(observed),
         model=record.run.model if record else before.model,
         prompt_model=record.run.prompt_model if record else before.prompt_model,
         dataset=dataset or (before.dataset if same_run else None),
@@ -72,7 +71,7 @@ def _handled(observed: Observed) -> str | None:
 
 
 def _auto(observed: Observed) -> str | None:
-    """The mode that runs: as the trainer chose it, else as the run or the spec says."""
+    """The mode that runs: as the trainer chose it, else as the run says; before a run, what the spec says."""
     record, before, report = observed.record, observed.resource.status, observed.report.report
     if record is None:
         return observed.resource.spec.auto

@@ -86,7 +86,7 @@ class Reconciler:
             return None
         resource = read_resource(body)
         observed, outcome = await self._advance(resource)
-        status = project(observed, outcome, self.settings.auto)
+        status = project(observed, outcome)
         written = await self._write(resource, status, self._pace(observed))
         problem = outcome.problem
         await self.places.leave(

@@ -24,7 +24,7 @@ METRICS = Metrics(
 
 def shown(observed: Observed, problem: DomainTrainingError | None = None) -> dict[str, Any]:
     """The status as the API server would get it."""
-    return wire(project(observed, Outcome(decide(observed), problem), "light"))
+    return wire(project(observed, Outcome(decide(observed), problem)))
 
 
 def said(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -134,7 +134,7 @@ def test_only_the_baseline_is_shown_while_there_is_no_revision() -> None:
 def test_transition_times_change_with_the_status_only() -> None:
     """A new message keeps the time."""
     seen = Observed(resource(), NOW, record=record(), jobs=(job(),))
-    first = project(seen, Outcome(decide(seen)), "light")
+    first = project(seen, Outcome(decide(seen)))
     old = [
         one.model_copy(update={"last_transition_time": "2020-01-01T00:00:00Z"}) for one in first.conditions
     ]
@@ -151,3 +151,12 @@ def test_an_unmeasured_f1_is_an_empty_column() -> None:
     """Nothing is made up where nothing was measured."""
     assert f1_text(None) == ""
     assert f1_text(TaskMetrics()) == ""
+
+
+def test_the_operators_defaults_of_today_are_told_by_no_status() -> None:
+    """Without a run the mode is the spec's or none: another default changes no status."""
+    assert "auto" not in shown(Observed(resource(), NOW))
+    assert (
+        shown(Observed(resource(spec=resource().spec.model_copy(update={"auto": "heavy"})), NOW))["auto"]
+        == "heavy"
+    )

@@ -40,7 +40,7 @@ def test_that_a_run_is_superseded_is_told_once(reason: Reason) -> None:
     for number in (1, 2):
         entry = HistoryEntry(number=number, completion_time="2026-11-23T11:45:00Z", reason=reason)
         before = DomainTrainingStatus(history=[entry])
-        after = project(replace(seen, resource=resource(status=before)), Outcome(decide(seen)), "light")
+        after = project(replace(seen, resource=resource(status=before)), Outcome(decide(seen)))
         assert decide(replace(seen, resource=resource(status=after))).step is Step.START
 
 
@@ -90,7 +90,7 @@ def test_a_record_that_can_not_be_read_counts_and_is_not_pruned() -> None:
 def test_a_run_that_a_new_spec_stopped_is_told_as_superseded() -> None:
     """By a condition, from which the event comes, and in the history, also while the next run goes."""
     seen = Observed(resource(), NOW, record=record(run_hash="other"), jobs=(job(started=True),))
-    first = project(seen, Outcome(decide(seen)), "light")
+    first = project(seen, Outcome(decide(seen)))
     assert said(wire(first))["Trained"] == ("False", "Superseded")
     assert said(wire(first))["Ready"] == ("False", "Pending")
     entry = {"number": 1, "completionTime": "2026-11-23T12:00:00Z", "reason": "Superseded"}
@@ -111,6 +111,6 @@ def test_a_run_that_a_new_spec_stopped_is_told_as_superseded() -> None:
 def test_going_back_takes_superseded_out_of_the_history() -> None:
     """The run goes on; it did not end."""
     seen = Observed(resource(), NOW, record=record(run_hash="other"))
-    first = project(seen, Outcome(decide(seen)), "light")
+    first = project(seen, Outcome(decide(seen)))
     back = Observed(resource(status=first), NOW, record=record(run_hash=HASH), jobs=(job(),))
     assert "history" not in shown(back) or shown(back)["history"] == []

@@ -40,7 +40,7 @@ SUSPENDED = wanting(suspend=True)
 
 def shown(observed: Observed) -> dict[str, tuple[str, str]]:
     """Status and reason of each condition."""
-    status = wire(project(observed, Outcome(decide(observed)), "light"))
+    status = wire(project(observed, Outcome(decide(observed))))
     return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
 
 
@@ -255,9 +255,9 @@ def test_the_mode_that_adaptive_chose_is_shown_with_its_rule() -> None:
         }
     )
     seen = Observed(resource(), NOW, record=one, jobs=(job(started=True),))
-    assert project(seen, Outcome(decide(seen)), "light").auto == "adaptive"
+    assert project(seen, Outcome(decide(seen))).auto == "adaptive"
     seen = replace(seen, report=ReportState(report))
-    status = project(seen, Outcome(decide(seen)), "light")
+    status = project(seen, Outcome(decide(seen)))
     (valid,) = (condition for condition in status.conditions if condition.type == "DatasetValid")
     assert status.auto == "light"
     assert valid.message.endswith("; adaptive chose light: fewer than 50 validation samples")
