@@ -53,13 +53,13 @@ class ApiServer:
         return sorted({str(ip_network(one.cidr)[0]) for one in (*self._service, *self._endpoints)})
 
     async def look(self) -> tuple[Peer, ...]:
-        """Where pods reach it; asked for anew once a minute. What can't be read is told in the log."""
+        """Where pods reach it; what was found holds for a minute. What can't be read is told in the log."""
         now = self._clock()
         if self._looked is None or now - self._looked >= HOLDS:
             try:
                 found = await self._cluster.get(ENDPOINT_SLICE, "default", "kubernetes")
                 self._endpoints = _endpoints(found or {})
-                self._looked = now
+                self._looked = now if found else None
             except ClusterError as error:
                 log.warning("the API server's addresses are not known: %s", error)
         return self._peers()
