@@ -160,7 +160,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     ),
     Reason.IMAGE_PULL_FAILED: ReasonRow(
         "The trainer's image cannot be pulled.",
-        "Check the operator's TRAINER_IMAGE and the node's access to its registry.",
+        "Check the operator's TRAINER_IMAGE, the node's access to its registry, and the Secrets of "
+        "spec.job.imagePullSecrets and IMAGE_PULL_SECRETS.",
         passes=True,
     ),
     Reason.UNSCHEDULABLE: ReasonRow(

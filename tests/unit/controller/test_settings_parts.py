@@ -153,6 +153,8 @@ def test_the_password_of_a_proxy_is_neither_taken_nor_told() -> None:
         ("API_SERVER_CIDRS", "10.0.0.1/8"),
         ("API_SERVER_CIDRS", "kubernetes.default"),
         ("HEALTH_PORT", "65536"),
+        ("OLLAMA_MODEL_GENERATION", "qwen3 32b"),
+        ("WATCH_NAMESPACES", "team_a"),
     ],
 )
 def test_other_wrong_values_are_named(name: str, value: str) -> None:
@@ -194,3 +196,25 @@ def test_what_an_attempt_depends_on_changes_the_digest(changed: dict[str, str]) 
 def test_what_concerns_the_controller_alone_does_not(name: str) -> None:
     """No failed attempt is repeated for it."""
     assert settings(**{name: "9"}).digest() == settings().digest()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_ENDPOINTS", "gpu.example:11434"),
+        ("ALLOWED_ENDPOINTS", "http://a:1,ftp://gpu.example"),
+        ("ALLOWED_ENDPOINTS", "http://user@gpu.example"),
+        ("ALLOWED_REGISTRIES", "https://hf.co"),
+        ("ALLOWED_REGISTRIES", "hf.co/someone"),
+        ("ALLOWED_PULLS", "hf.co/"),
+        ("ALLOWED_PULLS", "all models"),
+        ("ALLOWED_PRIORITY_CLASSES", "Batch"),
+        ("ALLOWED_NODE_LABELS", "pool"),
+        ("ALLOWED_TOLERATIONS", "dedicated"),
+    ],
+)
+def test_a_pattern_that_matches_nothing_is_named(name: str, value: str) -> None:
+    """A list that allows less than it was meant to is not found out by a team."""
+    said = fault(**{name: value})
+    assert f"{name} must be patterns" in said
+    assert repr(value.rpartition(",")[2]) in said

@@ -104,7 +104,7 @@ class Settings:
         settings = cls(
             trainer_image=source.text("TRAINER_IMAGE", None),
             ollama_base_url=source.url("OLLAMA_BASE_URL", cls.ollama_base_url),
-            model=source.text("OLLAMA_MODEL_GENERATION", cls.model),
+            model=source.model("OLLAMA_MODEL_GENERATION", cls.model),
             auto=source.mode("DSPY_AUTO_MODE", cls.auto),
             verbose=source.switch("DSPY_VERBOSE", default=cls.verbose),
             num_parallel=source.number_if_set("OLLAMA_NUM_PARALLEL", MOST_CALLS),
@@ -112,12 +112,14 @@ class Settings:
             trainings_per_server=source.number(
                 "TRAININGS_PER_SERVER", cls.trainings_per_server, MOST_TRAININGS
             ),
-            allowed_endpoints=source.names("ALLOWED_ENDPOINTS", cls.allowed_endpoints),
-            allowed_pulls=source.names("ALLOWED_PULLS", cls.allowed_pulls),
-            allowed_registries=source.names("ALLOWED_REGISTRIES", cls.allowed_registries),
-            allowed_priority_classes=source.names("ALLOWED_PRIORITY_CLASSES", cls.allowed_priority_classes),
-            allowed_node_labels=source.names("ALLOWED_NODE_LABELS", cls.allowed_node_labels),
-            allowed_tolerations=source.names("ALLOWED_TOLERATIONS", cls.allowed_tolerations),
+            allowed_endpoints=source.patterns("ALLOWED_ENDPOINTS", cls.allowed_endpoints, "server"),
+            allowed_pulls=source.patterns("ALLOWED_PULLS", cls.allowed_pulls, "model"),
+            allowed_registries=source.patterns("ALLOWED_REGISTRIES", cls.allowed_registries, "host"),
+            allowed_priority_classes=source.patterns(
+                "ALLOWED_PRIORITY_CLASSES", cls.allowed_priority_classes, "class"
+            ),
+            allowed_node_labels=source.patterns("ALLOWED_NODE_LABELS", cls.allowed_node_labels, "label"),
+            allowed_tolerations=source.patterns("ALLOWED_TOLERATIONS", cls.allowed_tolerations, "label"),
             trainer_resources=source.parsed("TRAINER_RESOURCES", read_resources, cls.trainer_resources),
             image_pull_secrets=source.object_names("IMAGE_PULL_SECRETS"),
             ca_bundle=source.certificates("CA_BUNDLE"),
@@ -127,7 +129,7 @@ class Settings:
             health_port=source.number("HEALTH_PORT", cls.health_port, HIGHEST_PORT),
             resync_seconds=source.number("RESYNC_SECONDS", cls.resync_seconds, ONE_DAY),
             outage_seconds=source.number("OUTAGE_SECONDS", cls.outage_seconds, ONE_DAY),
-            namespaces=source.names("WATCH_NAMESPACES", cls.namespaces),
+            namespaces=source.object_names("WATCH_NAMESPACES"),
         )
         if source.faults:
             raise SettingsError("; ".join(source.faults))

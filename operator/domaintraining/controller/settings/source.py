@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from domaintraining.api.rules import OBJECT_NAME
 from domaintraining.api.spec import Auto
-from domaintraining.controller.settings.patterns import valid_url
+from domaintraining.controller.settings.patterns import MODEL, valid_url
 from domaintraining.proxy import PROXY_URL, Proxy
 
 T = TypeVar("T")
@@ -23,6 +23,23 @@ MODES: Final[dict[str, Auto]] = {
 SWITCHES: Final = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
+PATTERNS: Final = {
+    "server": (
+        r"\*|(https?|\*)://[^/@?#\s]+(/[^@#\s]*)?",
+        "must be patterns of URLs such as http://ollama-*.gpu.svc:11434, separated by commas",
+    ),
+    "host": (
+        r"[A-Za-z0-9.:*?-]+",
+        "must be patterns of hosts such as hf.co or *.corp.example:5000, without http://",
+    ),
+    "model": (
+        r"[A-Za-z0-9._:/*?-]+(?<!/)",
+        "must be patterns of models such as qwen3:* or hf.co/*, separated by commas",
+    ),
+    "class": (r"[a-z0-9.*?-]+", "must be patterns of priority classes such as batch-*"),
+    "label": (r".*=.*|.*\*", "must be patterns KEY=VALUE such as pool=gpu or dedicated=*"),
+}
+"""What entries of the lists look like; `*` alone is one of each kind."""
 MOST_BUNDLE_BYTES: Final = 524_288
 """A run's ConfigMap holds it beside the run; all authorities of a browser have half of that."""
 
@@ -59,6 +76,16 @@ class Source:
             "must be http:// or https:// with a host, such as http://ollama.ollama:11434",
         )
 
+    def model(self, name: str, default: str) -> str:
+        """Name of a model."""
+        return self._checked(
+            name,
+            self.text(name, default),
+            lambda text: text if MODEL.fullmatch(text) else None,
+            default,
+            "must be a model as `ollama pull` takes it, such as qwen3:32b",
+        )
+
     def mode(self, name: str, default: Auto) -> Auto:
         """A mode of the search."""
         return self._checked(
@@ -91,6 +118,11 @@ class Source:
         if given is None:
             return default
         return tuple(part.strip() for part in given.split(",") if part.strip())
+
+    def patterns(self, name: str, default: tuple[str, ...], kind: str) -> tuple[str, ...]:
+        """A list of patterns of a kind of PATTERNS; one that could never match anything is a fault."""
+        pattern, rule = PATTERNS[kind]
+        return self._each(name, pattern, rule, default)
 
     def object_names(self, name: str) -> tuple[str, ...]:
         """Names of objects; none where it isn't set."""
@@ -140,10 +172,10 @@ class Source:
                 )
         return given
 
-    def _each(self, name: str, pattern: str, rule: str) -> tuple[str, ...]:
+    def _each(self, name: str, pattern: str, rule: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         return tuple(
             self._checked(name, one, lambda text: text if re.fullmatch(pattern, text) else None, one, rule)
-            for one in self.names(name, ())
+            for one in self.names(name, default)
         )
 
     def _checked(self, name: str, text: str, parsed: Callable[[str], T | None], default: T, rule: str) -> T:
