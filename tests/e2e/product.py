@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
@@ -136,13 +135,16 @@ def restricted_container(**fields: Any) -> Json:
 def chart_values() -> Json:
     """The chart's values of the tests: local images, the simulated server, many trainings at once."""
     return {
-        "images": {"controller": _image(images.CONTROLLER), "trainer": _image(images.TRAINER)},
+        "images": {
+            "controller": _image(images.CONTROLLER) | {"pullPolicy": "Never"},
+            "trainer": _image(images.TRAINER),
+        },
         "model": {"name": MODEL, "endpoint": ENDPOINT},
         "modelServers": [{"endpoint": ENDPOINT, "requests": SLOTS, "trainings": TRAININGS_AT_ONCE}],
     }
 
 
-def _image(name: str) -> Mapping[str, str]:
+def _image(name: str) -> dict[str, str]:
     repository, _, tag = name.rpartition(":")
     return {"repository": repository, "tag": tag}
 
