@@ -126,7 +126,10 @@ def proxy(sandbox: Sandbox, tmp_path: Path) -> Iterator[LoopbackProxy]:
 def test_a_training_reaches_its_server_through_the_proxy(
     sandbox: Sandbox, space: str, proxy: LoopbackProxy
 ) -> None:
-    """Controller and trainer tunnel to the named server; the API server is asked directly by both."""
+    """Controller and trainer tunnel to the named server; the API server is asked directly by both.
+
+    A server that no list names is not asked until one does; then it is, by itself.
+    """
     apply(sandbox, space, tasks=["entities"], model={"endpoint": SERVER_URL})
     shown = ready(sandbox, space)
     assert shown["model"]["endpoint"] == SERVER_URL
@@ -138,3 +141,6 @@ def test_a_training_reaches_its_server_through_the_proxy(
     wait_for("refused", lambda: condition(sandbox, space, "ModelReady")[1] == "ModelNotAllowed")
     assert status(sandbox, space)["run"]["number"] == 1
     assert not [line for line in proxy.asked if "other.example" in line]
+    patch(sandbox, {"ALLOWED_ENDPOINTS": "https://*.example"}, [], [])
+    wait_for("asked", lambda: condition(sandbox, space, "ModelReady")[1] == "ModelServerUnavailable")
+    assert "certificate is not trusted (Hostname mismatch" in condition(sandbox, space, "ModelReady")[2]
