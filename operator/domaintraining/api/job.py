@@ -143,9 +143,9 @@ class LocalSecret(ApiModel):
 
 
 NOT_OURS: Final = rule(
-    "self.all(key, !key.contains('kubernetes.io/') && !key.startsWith('training.aegisrag.io/')"
-    " && key != 'job-name' && key != 'controller-uid')",
-    "keys of kubernetes.io and training.aegisrag.io are set by the system; use keys of your own",
+    "self.all(key, !key.contains('k8s.io/') && !key.contains('kubernetes.io/')"
+    " && !key.startsWith('training.aegisrag.io/') && key != 'job-name' && key != 'controller-uid')",
+    "keys of kubernetes.io, k8s.io and training.aegisrag.io are set by the system; use keys of your own",
 )
 
 
