@@ -18,12 +18,13 @@ import pytest
 
 from tests.integration.waiting import wait_for
 from tests.readme import block
+from tests.sandbox.build import helm_binary
 from tests.sandbox.cluster import REPOSITORY, Cluster
 from tests.sandbox.environment import CONTROLLER, NAMESPACE
 
 CLUSTER = "On your own cluster"
 USE = "Use the prompt"
-EXPORTS, INSTALL, LOG, REMOVE = range(4)
+EXPORTS, INSTALL, LOG, REMOVE, PLAIN, PLAIN_REMOVE = range(6)
 WATCH = "kubectl get dt -w"
 REGISTRY = "domaintraining.test"
 IMAGES = [f"{REGISTRY}/domaintraining-{role}:0.1.0" for role in ("controller", "trainer")]
@@ -116,6 +117,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         assert said.splitlines()[-1].startswith("export KUBECONFIG=")
         user.export(said)
         user.simulate_docker()
+        user.export(f"export PATH={helm_binary(print).parent}:$PATH")
         yield user
     finally:
         sandbox("down", state)
@@ -126,20 +128,25 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 def watched(shell: Shell) -> list[str]:
     """What `kubectl get dt -w` says after the other lines of the README, up to Ready.
 
-    The sandbox's own operator is removed before, as the README says it.
+    The sandbox's own operator, which is the plain manifest, is removed before as the README says it.
     """
     server = installed(shell)["OLLAMA_BASE_URL"]
-    for line in block(CLUSTER, "sh", REMOVE).splitlines():
+    for line in commands(PLAIN_REMOVE):
         shell.run(line)
     assert left_behind(shell) == ""
     shell.export(block(CLUSTER, "sh", EXPORTS))
     assert {"REGISTRY", "OLLAMA_BASE_URL"} <= shell.environment.keys()
     shell.export(f"export REGISTRY={REGISTRY}\nexport OLLAMA_BASE_URL={server}")
-    *lines, last = block(CLUSTER, "sh", INSTALL).splitlines()
+    *lines, last = commands(INSTALL)
     assert last == WATCH
     for line in lines:
         shell.run(line)
     return shell.watch(last)
+
+
+def commands(number: int) -> list[str]:
+    """The commands of a block, those of several lines whole."""
+    return block(CLUSTER, "sh", number).replace("\\\n", "").splitlines()
 
 
 def installed(shell: Shell) -> dict[str, str]:
@@ -167,7 +174,7 @@ def test_the_commands_lead_to_a_prompt(watched: list[str]) -> None:
     assert [bool(end.search(row)) for row in (rows[-1], shown[-1])] == [True, True]
 
 
-def test_it_was_the_operator_of_the_manifest(shell: Shell, watched: list[str]) -> None:
+def test_it_was_the_operator_of_the_chart(shell: Shell, watched: list[str]) -> None:
     """With the images that the user has built and pushed, and the user's model server."""
     assert watched
     resource = shell.cluster.api.get(f"{RESOURCES}/default/domaintrainings/tech-docs")
@@ -217,13 +224,22 @@ def test_the_prompt_can_be_used_in_both_ways(shell: Shell, watched: list[str], t
 
 
 def test_everything_can_be_removed_again(shell: Shell, watched: list[str]) -> None:
-    """Two lines, while something may be training; only the user's own samples stay."""
+    """While something may be training; only the user's own samples stay."""
     assert watched
     assert CONTROLLER in left_behind(shell)
-    for line in block(CLUSTER, "sh", REMOVE).splitlines():
+    for line in commands(REMOVE):
         shell.run(line)
     wait_for("nothing is left", lambda: left_behind(shell) == "")
     assert shell.run("kubectl get configmap tech-docs -o name") == "configmap/tech-docs\n"
+
+
+def test_it_can_be_installed_without_helm(shell: Shell, watched: list[str]) -> None:
+    """The base's manifest, with the same images and model server."""
+    assert watched
+    for line in commands(PLAIN):
+        shell.run(line)
+    assert installed(shell)["image"] == IMAGES[0]
+    wait_for("the operator", lambda: shell.cluster.api.get(DEPLOYMENT)["status"].get("availableReplicas"))
 
 
 def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
