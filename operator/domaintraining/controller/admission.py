@@ -2,13 +2,14 @@
 
 The rule, for each server with a free place, until none is left or nobody waits:
 
-1. the namespace with the fewest trainings on that server goes first;
+1. the namespace with the fewest trainings on that server goes first; one that ended counts for RECENT, so
+   that the next place is not again its namespace's while others wait;
 2. among those, who waits longest; a run whose model is loaded there counts as if it had come HEAD_START
    earlier, so that runs of one model follow each other and the server swaps models less often;
 3. of those who came in the same second, the first by namespace and name.
 
 Nobody starves: what comes more than HEAD_START after a run overtakes it only while the run's namespace has
-more trainings on the server than the other one, and each of those trainings ends.
+more trainings counted on the server than the other one, and each of those ends and is soon forgotten.
 
 A run whose instructions are proposed on another server needs a place on both, and starts when it is its turn
 and both have one. Others pass it meanwhile; once it has waited for HEAD_START, a free place of one server is
@@ -28,6 +29,11 @@ Uses = Mapping[str, str]
 
 HEAD_START: Final = timedelta(minutes=10)
 """How much later a run may have come and still go first because its model is loaded."""
+RECENT: Final = timedelta(minutes=5)
+"""How long an ended training counts for its namespace, and its model as loaded: as Ollama keeps it.
+
+See https://github.com/ollama/ollama/blob/main/docs/faq.md
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Running:
-    """A Job that has a place."""
+    """A Job that has a place, or has just given it back."""
 
     key: Key
     uses: Uses
@@ -83,7 +89,7 @@ def admit(
     running: Iterable[Running],
     limit: Callable[[str], int],
     now: datetime,
-    loaded: Uses | None = None,
+    ended: Iterable[Running] = (),
 ) -> Admission:
     """Decide who may start, and in which order the others stand.
 
@@ -92,10 +98,10 @@ def admit(
         running: all Jobs that have a place; more than the limit where that was lowered.
         limit: trainings that may run on a server at once.
         now: the time.
-        loaded: the model that a server on which nothing runs used last.
+        ended: Jobs that ended within RECENT, the last one last.
     """
     servers = {server for one in waiting for server in one.uses}
-    load = _Load(running, {server: limit(server) for server in servers}, loaded or {})
+    load = _Load(running, ended, {server: limit(server) for server in servers})
     before = dict(load.total)
     chosen = _chosen(waiting, load, now)
     starts = {one.key for one in chosen}
@@ -106,7 +112,9 @@ def admit(
 class _Load:
     """What is on each server, while places are given away."""
 
-    def __init__(self, running: Iterable[Running], limits: Mapping[str, int], loaded: Uses) -> None:
+    def __init__(
+        self, running: Iterable[Running], ended: Iterable[Running], limits: Mapping[str, int]
+    ) -> None:
         self.limits = limits
         self.total: Counter[str] = Counter()
         self.whose: Counter[tuple[str, str]] = Counter()
@@ -114,7 +122,11 @@ class _Load:
         self._models: dict[str, set[str]] = {}
         for one in running:
             self.take(one)
-        for server, model in loaded.items():
+        last: dict[str, str] = {}
+        for one in ended:
+            last |= one.uses
+            self.whose.update((server, one.key[0]) for server in one.uses)
+        for server, model in last.items():
             self._models.setdefault(server, {model})
 
     def free(self, server: str) -> bool:

@@ -21,8 +21,8 @@ from domaintraining.controller.observe import read_resource
 from domaintraining.controller.observed import Object, Resource
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import (
+    ended_jobs,
     is_queued,
-    loaded_models,
     running_jobs,
     waiting_of,
     waits_for_kueue,
@@ -60,7 +60,7 @@ class Places:
         self._lock = asyncio.Lock()
         self._waiting: dict[Key, Waiting] | None = None
         self._running: list[Running] = []
-        self._loaded: dict[str, str] = {}
+        self._ended: list[Running] = []
         self._listed: datetime | None = None
         self._shown: dict[Key, Place] = {}
         self._offered: dict[Key, datetime] = {}
@@ -157,7 +157,7 @@ class Places:
             jobs += await self._cluster.find(JOB, namespace, RUNNING_JOBS)
         now = self._now()
         self._running = running_jobs(jobs, self._settings)
-        self._loaded = loaded_models(jobs, self._settings, now)
+        self._ended = ended_jobs(jobs, self._settings, now)
         self._listed, self._admission = now, None
 
     async def _queued(self) -> dict[Key, Waiting]:
@@ -180,7 +180,7 @@ class Places:
         everybody = [
             replace(one, since=now) if self._passed_over(key, now) else one for key, one in waiting.items()
         ]
-        admission = admit(everybody, self._running, self._settings.trainings, now, self._loaded)
+        admission = admit(everybody, self._running, self._settings.trainings, now, self._ended)
         offered = {
             key: when
             for key, when in self._offered.items()

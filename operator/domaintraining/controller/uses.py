@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from domaintraining.api.names import (
@@ -15,17 +15,12 @@ from domaintraining.api.names import (
 )
 from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
-from domaintraining.controller.admission import Running, Uses, Waiting
+from domaintraining.controller.admission import RECENT, Running, Uses, Waiting
 from domaintraining.controller.allowed import model_of, prompt_model_of
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object, Resource
 from domaintraining.controller.settings import Settings, plain_url
 
-LOADED_FOR: Final = timedelta(minutes=5)
-"""How long Ollama keeps a model after its last call, where nobody says otherwise.
-
-See https://github.com/ollama/ollama/blob/main/docs/faq.md
-"""
 MOST_USES: Final = 2
 LONGEST: Final = 512
 
@@ -102,13 +97,13 @@ def running_jobs(jobs: Iterable[Object], settings: Settings) -> list[Running]:
     ]
 
 
-def loaded_models(jobs: Iterable[Object], settings: Settings, now: datetime) -> dict[str, str]:
-    """The model that each server used last, as far as it should still be loaded."""
-    ended = [(time, uses_of_job(job, settings)) for job in jobs if _is_ours(job) and (time := _ended(job))]
-    recent = [(time, uses) for time, uses in ended if abs(now - time) <= LOADED_FOR]
-    return {
-        server: model for _, uses in sorted(recent, key=lambda one: one[0]) for server, model in uses.items()
-    }
+def ended_jobs(jobs: Iterable[Object], settings: Settings, now: datetime) -> list[Running]:
+    """The Jobs that ended within RECENT, the last one last."""
+    ended = [(time, job) for job in jobs if _is_ours(job) and (time := _ended(job)) is not None]
+    recent = [(time, job) for time, job in ended if abs(now - time) <= RECENT]
+    return [
+        Running(_key(job), uses_of_job(job, settings)) for _, job in sorted(recent, key=lambda one: one[0])
+    ]
 
 
 def _key(job: Object) -> tuple[str, str]:

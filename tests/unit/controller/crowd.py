@@ -27,7 +27,8 @@ class WatchedCluster(MortalCluster):
     """A cluster that counts what it is asked and tells of what changes."""
 
     def __init__(self, *objects: JsonObject) -> None:
-        self.changed: set[Key] = set()
+        self.changed: dict[Key, None] = {}
+        """What is to be looked at, in order, each once."""
         self.calls: Counter[str] = Counter()
         self.most_active = 0
         self.unreadable: set[Key] = set()
@@ -68,7 +69,7 @@ class WatchedCluster(MortalCluster):
         kind, namespace, name = address_of(obj)
         owner = name if kind == DOMAIN_TRAINING else (obj["metadata"].get("labels") or {}).get(LABEL_NAME)
         if owner:
-            self.changed.add((namespace, owner))
+            self.changed[namespace, owner] = None
 
     def active(self) -> list[Key]:
         """The Jobs that neither ended nor are suspended, by namespace and name."""
@@ -108,14 +109,15 @@ class Crowd:
             self.models,
             Pulls(),
             self.settings,
-            wake=self.cluster.changed.add,
+            wake=lambda key: self.cluster.changed.update({key: None}),
             now=lambda: self.now,
         )
         self.resync()
 
     def resync(self) -> None:
         """Everything is looked at, at the next rest."""
-        self.cluster.changed |= {key[1:] for key in self.cluster.objects if key[0] == DOMAIN_TRAINING}
+        found = [key[1:] for key in self.cluster.objects if key[0] == DOMAIN_TRAINING]
+        self.cluster.changed.update(dict.fromkeys(found))
 
     def add(self, namespace: str, name: str, labels: dict[str, str] | None = None, **spec: Any) -> None:
         """`kubectl apply` of one."""
@@ -157,7 +159,8 @@ class Crowd:
         """Time passes, second by second; what is due is looked at."""
         for _ in range(int(seconds)):
             self.now += timedelta(seconds=1)
-            self.cluster.changed |= {key for key, when in self._due.items() if when <= self.now}
+            due = [key for key, when in self._due.items() if when <= self.now]
+            self.cluster.changed.update(dict.fromkeys(due))
             self.settle()
 
     def settle(self) -> None:
@@ -166,9 +169,11 @@ class Crowd:
 
     async def _settled(self) -> None:
         for _ in range(10_000):
-            batch = [self.cluster.changed.pop() for _ in range(min(self._workers, len(self.cluster.changed)))]
+            batch = list(self.cluster.changed)[: self._workers]
             if not batch:
                 return
+            for key in batch:
+                del self.cluster.changed[key]
             try:
                 async with asyncio.TaskGroup() as group:
                     for key in batch:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from domaintraining.controller.admission import HEAD_START, Admission, Running, Waiting, admit
+from domaintraining.controller.admission import HEAD_START, RECENT, Admission, Running, Waiting, admit
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OLLAMA = "http://ollama.ollama:11434"
@@ -55,9 +55,9 @@ class Crowd:
     seed: int
     limit: int
     servers: tuple[tuple[str, ...], ...] = ((OLLAMA,),)
+    namespaces: str = "aaabc"
     starts: list[Start] = field(default_factory=list)
     most: Counter[str] = field(default_factory=Counter)
-    loaded: dict[str, str] = field(default_factory=dict)
     idle: int = 0
     """How often a place was free that one who waits could have had."""
 
@@ -67,35 +67,38 @@ class Crowd:
         coming = sorted(self._arrivals(chance), key=lambda one: one.since)
         left: list[Waiting] = []
         ends: list[tuple[datetime, Running]] = []
+        past: list[tuple[datetime, Running]] = []
         while coming or left or ends:
             now = min([coming[0].since] if coming else [] + [end for end, _ in ends], default=now)
             now = min([now, *(end for end, _ in ends)])
             left += [one for one in coming if one.since <= now]
             coming = [one for one in coming if one.since > now]
+            past += [one for one in ends if one[0] <= now]
+            ended = [run for end, run in sorted(past, key=lambda one: one[0]) if now - end <= RECENT]
             ends = [one for one in ends if one[0] > now]
-            for one in self._started(left, [run for _, run in ends], now):
+            for one in self._started(left, [run for _, run in ends], ended, now):
                 ends.append((now + timedelta(minutes=chance.choice([1, 5, 30, 90])), one))
             assert ends or coming or not left, "nobody runs, and those who wait do not start"
         return self
 
     def _arrivals(self, chance: random.Random) -> Iterator[Waiting]:
-        namespaces = ["a", "a", "a", "b", "c"]
         for number in range(40):
             uses = {server: chance.choice(["qwen", "llama"]) for server in chance.choice(self.servers)}
             came = NOW + timedelta(minutes=chance.randrange(240))
-            yield Waiting((chance.choice(namespaces), f"t{number}"), uses, came)
+            yield Waiting((chance.choice(self.namespaces), f"t{number}"), uses, came)
 
-    def _started(self, left: list[Waiting], busy: list[Running], now: datetime) -> list[Running]:
+    def _started(
+        self, left: list[Waiting], busy: list[Running], ended: list[Running], now: datetime
+    ) -> list[Running]:
         """Those that start now; they are taken from those that wait."""
-        admission = admit(left, busy, lambda _server: self.limit, now, self.loaded)
+        admission = admit(left, busy, lambda _server: self.limit, now, ended)
         new: list[Running] = []
         for key in admission.start:
             (one,) = (one for one in left if one.key == key)
             left.remove(one)
-            counts = Counter((server, run.key[0]) for run in [*busy, *new] for server in run.uses)
+            counts = Counter((server, run.key[0]) for run in [*busy, *ended, *new] for server in run.uses)
             self.starts.append(Start(one, now, list(left), counts))
             new.append(Running(one.key, one.uses))
-            self.loaded |= one.uses
         total = Counter(server for run in [*busy, *new] for server in run.uses)
         self.most |= total
         self.idle += any(all(total[server] < self.limit for server in one.uses) for one in left)
@@ -120,7 +123,7 @@ def test_no_place_stays_free_while_somebody_waits_for_it() -> None:
 
 
 def test_the_namespace_with_the_fewest_goes_first() -> None:
-    """At every start, whoever came when."""
+    """At every start, whoever came when; what has just ended counts as well."""
     for seed in SEEDS:
         for start in Crowd(seed, 3).lived().starts:
             own = start.counts[OLLAMA, start.one.key[0]]
@@ -146,31 +149,57 @@ def test_one_namespace_cannot_keep_another_waiting() -> None:
     assert (place.position, place.waiting) == (1, 101)
 
 
+def test_namespaces_take_turns_on_a_server_for_one() -> None:
+    """However long one of them has been waiting with how many."""
+    left = [waiting("many", f"t{number:02}", 0) for number in range(20)]
+    left += [waiting("few", f"t{number}", 30) for number in range(3)]
+    order: list[str] = []
+    ended: list[Running] = []
+    while left:
+        (key,) = admit(left, [], lambda _server: 1, NOW + timedelta(hours=1), ended[-1:]).start
+        left = [one for one in left if one.key != key]
+        ended.append(running(*key))
+        order.append(key[0])
+    assert order[:7] == ["many", "few", "many", "few", "many", "few", "many"]
+
+
+def test_a_position_is_kept_when_the_place_of_another_namespace_becomes_free() -> None:
+    """It was told 1; who ran until now does not overtake with the next one."""
+    crowd = [waiting("b", "older", 0), waiting("c", "first", 1)]
+    busy = [running("a", "r1"), running("b", "r2")]
+    assert decided(crowd, *busy).places["c", "first"].position == 1
+    freed = admit(crowd, busy[:1], lambda _server: 2, NOW + timedelta(hours=1), busy[1:])
+    assert names(freed) == ["first"]
+
+
 def test_runs_of_one_model_follow_each_other() -> None:
     """Twelve that come within HEAD_START, two models in turn: the server swaps once, not eleven times."""
     left = [waiting("a", f"t{number:02}", number / 2, ["qwen", "llama"][number % 2]) for number in range(12)]
-    order, busy = [], running("a", "before", "llama")
+    order, last = [], running("a", "before", "llama")
     while left:
-        admission = admit(left, [], lambda _server: 1, NOW + timedelta(hours=1), busy.uses)
+        admission = admit(left, [], lambda _server: 1, NOW + timedelta(hours=1), [last])
         (one,) = (one for one in left if one.key == admission.start[0])
         left.remove(one)
         order.append(one.uses[OLLAMA])
-        busy = Running(one.key, one.uses)
+        last = Running(one.key, one.uses)
     assert order == ["llama"] * 6 + ["qwen"] * 6
 
 
-def test_random_crowds_swap_models_less_often_than_in_the_order_they_came() -> None:
-    """By a fifth at least, over all of them."""
+@pytest.mark.parametrize(("namespaces", "share"), [("a", 0.65), ("aaabc", 0.8)])
+def test_random_crowds_swap_models_less_often_than_in_the_order_they_came(
+    namespaces: str, share: float
+) -> None:
+    """Measured: 41 % less within a namespace, 25 % less between namespaces, which take turns first."""
 
     def swaps(models: list[str]) -> int:
         return sum(one != next_one for one, next_one in pairwise(models))
 
     grouped = came = 0
     for seed in SEEDS:
-        starts = Crowd(seed, 1).lived().starts
+        starts = Crowd(seed, 1, namespaces=namespaces).lived().starts
         grouped += swaps([start.one.uses[OLLAMA] for start in starts])
         came += swaps([start.one.uses[OLLAMA] for start in sorted(starts, key=lambda start: start.one.since)])
-    assert grouped < 0.8 * came
+    assert grouped < share * came
 
 
 def test_a_model_is_no_reason_to_wait_for_more_than_the_head_start() -> None:

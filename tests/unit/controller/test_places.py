@@ -278,7 +278,7 @@ def test_an_eviction_by_kueue_is_no_failure(crowd_of: Gathering) -> None:
 def test_two_hundred_that_wait_ask_little_of_the_api_server(crowd_of: Gathering) -> None:
     """Linear in their number, and what a turn costs does not depend on it.
 
-    Measured for 200: 8.3 calls for each that comes; in a minute in which nothing happens 123; 179 when one
+    Measured for 200: 8.3 calls for each that comes; 117 in a minute in which nothing happens; 127 when one
     training ends, the next starts and the first ten move up; 609 for a resync.
     """
     asked = {number: _calls(crowd_of(), number) for number in (100, 200)}
@@ -288,7 +288,7 @@ def test_two_hundred_that_wait_ask_little_of_the_api_server(crowd_of: Gathering)
     assert came <= 9 * 200
     assert rest <= 150
     assert resync <= 3.2 * 200
-    assert turn <= min(200, 1.1 * asked[100][2])
+    assert turn <= min(150, 1.1 * asked[100][2])
 
 
 def _calls(crowd: Crowd, number: int) -> list[int]:
