@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, Final, NamedTuple
 
 Json = dict[str, Any]
-FORBIDDEN: Final = 403
+DECISION: Final = "authorization.k8s.io/decision"
 CREATED: Final = 201
 
 
@@ -40,8 +40,10 @@ def used(event: Json) -> Iterator[Right]:
 
 
 def refused(events: Iterable[Json]) -> list[str]:
-    """The requests that a right was missing for."""
-    return [event["requestURI"] for event in events if event["responseStatus"]["code"] == FORBIDDEN]
+    """The requests that a right was missing for; 403 is also what a quota or a closing namespace says."""
+    return [
+        event["requestURI"] for event in events if event.get("annotations", {}).get(DECISION) == "forbid"
+    ]
 
 
 def is_trainer(user: str, others: Iterable[str]) -> bool:
