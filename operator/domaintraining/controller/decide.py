@@ -9,6 +9,7 @@ from domaintraining.api.budget import limits_of
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.scalars import RFC3339
 from domaintraining.controller.attempt import pause
+from domaintraining.controller.held import held_too_long
 from domaintraining.controller.observed import JobState, Observed, Revision, RunRecord
 from domaintraining.controller.spending import goes_further
 
@@ -151,7 +152,7 @@ def _go_on(observed: Observed, record: RunRecord) -> tuple[Step, int, int]:
         # a Job may be gone before it was seen to fail; its trainer's words are still there
         failed = report is not None and report.failure is not None
         return Step.RECORD_FAILURE if failed else Step.START, number, attempt.number
-    if not job.over and not _hopeless(job):
+    if not job.over and not _hopeless(job) and not held_too_long(observed, job, attempt):
         return Step.WATCH, number, attempt.number
     return Step.RECORD_FAILURE, number, attempt.number
 

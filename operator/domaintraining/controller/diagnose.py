@@ -1,6 +1,7 @@
 """What Jobs and pods say is wrong, as one of our reasons. Pure; table tests show each case."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from domaintraining.api.names import LABEL_ATTEMPT, LABEL_QUEUE, LABEL_RUN
@@ -46,7 +47,18 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
         suspended=suspended,
         queue=str((metadata.get("labels") or {}).get(LABEL_QUEUE, "")),
         trouble=None if suspended else _trouble(pods, over=over),
+        held_since=None if suspended or over else _held_since(job, pods),
+        podless=not pods,
     )
+
+
+def _held_since(job: Object, pods: Sequence[Object]) -> datetime | None:
+    """Since when no pod runs: since the newest was made; without one, since the Job was let go."""
+    if any((pod.get("status") or {}).get("phase") != "Pending" for pod in pods):
+        return None
+    made = [str(pod["metadata"].get("creationTimestamp") or "") for pod in pods]
+    since = max(made, default=str((job.get("status") or {}).get("startTime") or ""))
+    return datetime.fromisoformat(since) if since else None
 
 
 def _trouble(pods: Sequence[Object], *, over: bool) -> DomainTrainingError | None:
@@ -126,6 +138,10 @@ def failure_of_job(job: JobState) -> DomainTrainingError:
     """Why an attempt ended without a report of its own."""
     if job.trouble is not None:
         return job.trouble
+    if job.held_since is not None:
+        return DomainTrainingError(
+            Reason.UNSCHEDULABLE, f"Job {job.name} had no pod that runs; `kubectl describe` of it says why"
+        )
     words = job.failed or "the Job ended without a result"
     return DomainTrainingError(Reason.TRAINER_FAILED, f"Job {job.name}: {words}")
 

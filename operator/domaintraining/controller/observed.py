@@ -81,6 +81,10 @@ class JobState:
     """Kueue's queue that it is in."""
     trouble: DomainTrainingError | None = None
     """What its pods or events say is wrong, while it is active or after it failed."""
+    held_since: datetime | None = None
+    """Since when it has no pod that runs, though it may have one; None: it has one, or may not."""
+    podless: bool = False
+    """Whether it has no pod at all."""
 
     @property
     def over(self) -> bool:

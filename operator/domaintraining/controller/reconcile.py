@@ -13,6 +13,7 @@ from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time
+from domaintraining.controller.held import is_held
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.network import Network
@@ -103,7 +104,7 @@ class Reconciler:
         for _ in range(MOST_STEPS):
             observed = await observe(self.cluster, resource, self.now())
             plan = decide(observed)
-            if plan.step in (Step.START, Step.WAIT):
+            if plan.step in (Step.START, Step.WAIT) or is_held(observed):
                 observed = await self._checked(observed, plan)
                 plan = decide(observed)
                 if plan.step is Step.START and not _is_checked(observed):
