@@ -106,7 +106,7 @@ class Guard:
             OSError: it has none.
             DomainTrainingError: one of them is refused, and with it the host.
         """
-        found = list(self.look_up(host, port))
+        found = list(self.look_up(host.strip("[]"), port))
         for address in found:
             self.check(host, port, address)
         return found

@@ -12,9 +12,14 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+import pytest
+
+from tests.bench_operator.stage import stage
 from tests.integration.waiting import wait_for
+from tests.sandbox.api import ApiError
 from tests.sandbox.cluster import REPOSITORY, Cluster
 from tests.sandbox.components import free_ports
+from tests.sandbox.environment import CONTROLLER, NAMESPACE
 
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 
@@ -31,8 +36,8 @@ def asked(port: int, path: str) -> tuple[int, str]:
 
 
 @contextmanager
-def controller(cluster: Cluster, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The controller as a process, with the admin's rights."""
+def controller(cluster: Cluster, port: int, log: Path, *namespaces: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The controller as a process, with the admin's rights; without namespaces it watches all."""
     environment = {
         "PATH": os.defpath,
         "PYTHONPATH": str(REPOSITORY / "operator"),
@@ -40,6 +45,7 @@ def controller(cluster: Cluster, port: int, log: Path) -> Iterator[subprocess.Po
         "KUBECONFIG": str(cluster.admin_kubeconfig),
         "TRAINER_IMAGE": "none",
         "HEALTH_PORT": str(port),
+        "WATCH_NAMESPACES": ",".join(namespaces),
     }
     command = [sys.executable, "-m", "domaintraining", "controller"]
     with (
@@ -52,13 +58,19 @@ def controller(cluster: Cluster, port: int, log: Path) -> Iterator[subprocess.Po
             process.kill()
 
 
+@pytest.fixture
+def definition(cluster: Cluster) -> None:
+    """The CRD."""
+    cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
+
+
+@pytest.mark.usefixtures("definition")
 def test_probes_follow_the_api_server_and_the_process(cluster: Cluster, tmp_path: Path) -> None:
     """Ready once all watches are on; not while the API server is away, though alive; ready again after it.
 
     A process that stands still answers no probe.
     """
-    cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
     port = free_ports().api
     with controller(cluster, port, tmp_path / "log") as process:
         wait_for("ready", lambda: asked(port, "readyz") == (200, "ok\n"), seconds=30)
@@ -77,3 +89,35 @@ def test_probes_follow_the_api_server_and_the_process(cluster: Cluster, tmp_path
         wait_for("silence", lambda: asked(port, "healthz")[0] == 0)
         process.send_signal(signal.SIGCONT)
         wait_for("an answer", lambda: asked(port, "healthz") == (200, "ok\n"))
+
+
+@pytest.mark.usefixtures("definition")
+def test_watches_of_single_namespaces_are_told_apart(cluster: Cluster, tmp_path: Path) -> None:
+    """Ready once those of each are on."""
+    port = free_ports().api
+    with controller(cluster, port, tmp_path / "log", "default", "kube-system"):
+        wait_for("ready", lambda: asked(port, "readyz") == (200, "ok\n"), seconds=30)
+
+
+def test_watches_go_on_when_a_token_was_replaced(cluster: Cluster, tmp_path: Path) -> None:
+    """The API server refuses the old one; the new one is read from where the old one was."""
+    accounts = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+    with stage(cluster, tmp_path / "log") as here:
+        cluster.api.delete(f"{accounts}/{CONTROLLER}")
+        wait_for("its end", lambda: cluster.api.find(f"{accounts}/{CONTROLLER}") is None)
+        cluster.api.create(accounts, {"metadata": {"name": CONTROLLER}})
+        cluster.kubeconfig_for(CONTROLLER, NAMESPACE)
+        cluster.component("kube-apiserver").stop(signal.SIGKILL)
+        cluster.start_component("kube-apiserver")
+        wait_for("the API server", lambda: answers(cluster))
+        here.create(1)
+        wait_for("its Job", here.jobs, seconds=90)
+        wait_for("ready", here.ready, seconds=90)
+
+
+def answers(cluster: Cluster) -> bool:
+    """Whether the API server takes requests again."""
+    try:
+        return bool(cluster.api.get("/api/v1/namespaces/default"))
+    except (OSError, ApiError):
+        return False

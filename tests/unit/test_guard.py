@@ -149,6 +149,13 @@ def test_origins_have_one_spelling() -> None:
     assert origin_of("https://[FD00::1]") == ("fd00::1", 443)
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_brackets_are_no_part_of_an_address(host: str) -> None:
+    """Some clients leave them on."""
+    guard = Guard(frozenset({("::1", 80)}))
+    assert guard.addresses(host, 80) == ["::1"]
+
+
 def test_the_system_gives_each_address_once() -> None:
     """Not once for each kind of socket."""
     assert look_up("127.0.0.1", 80) == ["127.0.0.1"]

@@ -20,6 +20,8 @@ BEAT: Final = 5.0
 """Seconds between two looks."""
 QUIET: Final = 20.0
 """Seconds without a request after which the API server is asked whether it is there."""
+PING_SECONDS: Final = 10.0
+"""After which a question counts as unanswered."""
 BLOCKED: Final = 2.0
 """Seconds that a beat may be late before the log tells of it."""
 HOSTS: Final = ("0.0.0.0", "::")  # noqa: S104 - the kubelet asks at the pod's address
@@ -93,8 +95,15 @@ class Health:
             if late > BLOCKED:
                 log.warning("the event loop stood still for %.1f s", late)
             if self._clock() - self._asked >= QUIET:
-                await self._ping()
+                await self._ask()
             self._tell(self.faults())
+
+    async def _ask(self) -> None:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self._ping()
+        except TimeoutError:
+            self.told(0)
 
     def _tell(self, found: list[Fault]) -> None:
         """News since the last look; what was not connected yet is no news while the process starts."""

@@ -219,6 +219,25 @@ def test_the_beat_asks_where_it_is_quiet_and_tells_news_once(caplog: pytest.LogC
     assert said[1] == "api server: is well again"
 
 
+def test_a_server_that_takes_questions_and_gives_no_answer_is_out_of_reach() -> None:
+    """As one that refuses connections is."""
+
+    async def script() -> list[str]:
+        clock = asyncio.get_running_loop().time
+
+        async def ping() -> None:
+            await asyncio.sleep(3600)
+
+        health = Health(WorkQueue(nothing), Watches([], clock), ping, 300, clock)
+        beat = asyncio.create_task(health.beat())
+        await asyncio.sleep(20 + 10 + UNANSWERED)
+        beat.cancel()
+        await asyncio.gather(beat, return_exceptions=True)
+        return [one.part for one in health.faults()]
+
+    assert run(script()) == ["api server"]
+
+
 def test_a_port_that_is_taken_ends_the_controller_with_its_name() -> None:
     """Probes would ask somebody else."""
     with socket.create_server(("0.0.0.0", 0)) as taken:
