@@ -19,6 +19,7 @@ class Budget:
         earlier: what earlier attempts cost.
         answered: calls that the model servers answered in this attempt.
         clock: seconds that never fall.
+        short: those of them that measured how much a server serves at once; nobody reserves them.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class Budget:
         earlier: Spent,
         answered: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        short: Callable[[], int] = lambda: 0,
     ) -> None:
         self._limits, self._earlier = limits, earlier
-        self._answered, self._clock = answered, clock
+        self._answered, self._clock, self._short = answered, clock, short
         self._began = clock()
         self._lock = threading.Lock()
-        self._before = self._reserved = 0
+        self._before = self._reserved = self._short_before = 0
 
     @property
     def limited(self) -> bool:
@@ -46,12 +49,13 @@ class Budget:
     def begin(self) -> None:
         """Count every call from now on when it is sent; none is in flight."""
         with self._lock:
-            self._before, self._reserved = self._answered(), 0
+            self._before, self._reserved, self._short_before = self._answered(), 0, self._short()
 
     def reserve(self) -> bool:
         """Count one more call; whether the budget has it."""
         with self._lock:
-            most, used = self._limits.calls, self._earlier.calls + self._before + self._reserved
+            most, short = self._limits.calls, self._short() - self._short_before
+            used = self._earlier.calls + self._before + self._reserved + short
             if self.seconds_left == 0.0 or (most is not None and used >= most):
                 return False
             self._reserved += 1

@@ -84,7 +84,7 @@ def attempt(
     """
     earlier = spent_before(run, sink)
     tally, ending = Tally(earlier=earlier), Ending()
-    budget = Budget(run.budget, earlier, lambda: tally.model_calls)
+    budget = Budget(run.budget, earlier, lambda: tally.model_calls, short=lambda: tally.short_calls)
     log = JsonLog(sys.stdout, f"{run.namespace}/{run.name}-r{run.number}", run.domain)
     log.where = lambda: _where(tally)
     report = Report(run=run.number, attempt=number)

@@ -104,6 +104,12 @@ class Tally:
         with self._lock:
             return self._counts.answered
 
+    @property
+    def short_calls(self) -> int:
+        """Calls among them that say nothing of the run's other ones."""
+        with self._lock:
+            return self._counts.short
+
     def finish(self, message: str = "") -> None:
         """The run is over with a result: 100 percent."""
         with self._lock:

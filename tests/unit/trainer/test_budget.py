@@ -138,6 +138,16 @@ def test_the_start_is_scored_before_anything_else(run_attempt: Attempt) -> None:
     assert calls == BASELINE_CALLS + 40 + 4
 
 
+def test_the_calls_that_measure_a_server_count_too(run_attempt: Attempt) -> None:
+    """Where the first call is one of the search, as without held-out documents: the budget is exact."""
+    data = {"file": "samples.jsonl", "source": "x", "split": {"testPercent": 0, "validationPercent": 50}}
+    code, _, sink, calls = run_attempt(budget={"calls": 150}, data=data, maxConcurrentRequests=None)
+    assert code == SUCCESS
+    assert sink.report.budget_exhausted
+    assert sink.report.spent
+    assert sink.report.spent.calls == calls == 150
+
+
 def test_a_budget_without_one_scored_prompt_is_a_failure_with_a_reason(run_attempt: Attempt) -> None:
     """Nothing was scored, so there is nothing to keep."""
     code, error, sink, calls = run_attempt(budget={"calls": BASELINE_CALLS})
