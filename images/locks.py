@@ -37,7 +37,7 @@ class Part:
 PARTS: Final[Mapping[str, Part]] = {
     "requirements-controller.lock": Part(frozenset({"aiohttp", "kopf", "kubernetes", "pydantic", "pyyaml"})),
     "requirements-trainer.lock": Part(
-        frozenset({"dspy", "numpy", "optuna", "pydantic", "urllib3"}),
+        frozenset({"dspy", "numpy", "optuna", "pydantic", "pyyaml", "urllib3"}),
         # DSPy loads LiteLLM and the OpenAI client only where an LM has no engine of its own, as ours has;
         # Optuna loads SQLAlchemy and Alembic only for a study in a database.
         frozenset({"alembic", "litellm", "openai", "sqlalchemy"}),

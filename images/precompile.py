@@ -6,12 +6,10 @@ all of it would make the libraries half as large again. It is never compared wit
 
 from __future__ import annotations
 
-import os
 import pkgutil
 import py_compile
 import sys
 import warnings
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -28,16 +26,9 @@ def loaded_by(package: str) -> list[Path]:
 
 
 def precompile(file: Path) -> None:
-    """Writes one file's bytecode, with a fixed time like its folder's."""
+    """Writes one file's bytecode beside it. Raises PyCompileError for a file that is no Python."""
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    written = Path(py_compile.compile(str(file), doraise=True, invalidation_mode=mode) or "")
-    _without_time([written, written.parent, file.parent])
-
-
-def _without_time(paths: Iterable[Path]) -> None:
-    """So that every build gives the same layer."""
-    for path in paths:
-        os.utime(path, (0, 0))
+    py_compile.compile(str(file), doraise=True, invalidation_mode=mode)
 
 
 def main(package: str) -> None:
@@ -46,7 +37,6 @@ def main(package: str) -> None:
     files = loaded_by(package)
     for file in files:
         precompile(file)
-    _without_time((ROOT / package.partition(".")[0]).rglob("*"))
     sys.stdout.write(f"{len(files)} modules of {package} precompiled\n")
 
 

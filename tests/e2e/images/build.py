@@ -86,6 +86,8 @@ def _make(docker: Docker, recipe: Recipe, tars: Mapping[str, Path], say: Say) ->
         named = ["--tag", recipe.name, "--file", str(ROOT / recipe.dockerfile)]
         shape = ["--network=host", "--progress=plain"]
         docker.tell(["build", *shape, *arguments, *named, str(recipe.context())], "lines of the build", say)
+    if _tars()[recipe.name] != tars[recipe.name]:
+        raise SandboxError(f"a source of {recipe.name} changed while it was built: try again")
     _save(docker, recipe, tars[recipe.name], say)
     say(f"{recipe.name} built in {time.monotonic() - started:.0f} s")
 
