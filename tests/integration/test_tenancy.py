@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.trainings import GROUP, apply, condition, ready
+from tests.integration.trainings import GROUP, apply, condition, ready, status
 from tests.integration.waiting import wait_for
 from tests.sandbox.api import ApiError
 from tests.sandbox.environment import Sandbox
@@ -31,6 +31,16 @@ def test_a_trainer_runs_under_the_account_that_is_named(sandbox: Sandbox, space:
     wait_for("its rights are gone", lambda: not sandbox.cluster.api.items(f"{rbac}/rolebindings"))
     accounts = [one["metadata"]["name"] for one in sandbox.cluster.api.items(f"{core}/serviceaccounts")]
     assert sorted(accounts) == ["default", "trainer"]
+
+
+def test_a_trainer_that_finds_no_node_goes_on_when_its_place_is_corrected(
+    sandbox: Sandbox, space: str
+) -> None:
+    """The Job that can't run is replaced by the next attempt; nobody has to delete it."""
+    apply(sandbox, space, tasks=["entities"], job={"nodeSelector": {"pool": "nowhere"}})
+    wait_for("Unschedulable", lambda: condition(sandbox, space, "Trained")[1] == "Unschedulable", seconds=60)
+    apply(sandbox, space, tasks=["entities"], job={"nodeSelector": None})
+    assert ready(sandbox, space)["run"] | {"number": 1, "attempts": 2} == status(sandbox, space)["run"]
 
 
 def test_a_quota_bounds_how_many_trainings_a_namespace_has(sandbox: Sandbox, space: str) -> None:

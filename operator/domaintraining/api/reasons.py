@@ -167,7 +167,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.UNSCHEDULABLE: ReasonRow(
         "No node takes the trainer's pod.",
         "Check spec.job resources, nodeSelector and tolerations against the nodes, and that the claims of "
-        "data and journal are bound.",
+        "data and journal are bound; a changed spec.job is taken up at once.",
         passes=True,
     ),
     Reason.QUOTA_EXCEEDED: ReasonRow(
