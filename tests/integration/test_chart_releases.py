@@ -88,7 +88,8 @@ def shell(sandbox: EmptySandbox, line: str, namespace: str) -> None:
     folder = path_of_kubectl(sandbox.cluster)
     kubeconfig = sandbox.cluster.state / "user.kubeconfig"
     shutil.copy(sandbox.cluster.admin_kubeconfig, kubeconfig)
-    environment = {"PATH": f"{folder}:{os.defpath}", "KUBECONFIG": str(kubeconfig)}
+    home = {"HOME": str(sandbox.cluster.state)}
+    environment = {**home, "PATH": f"{folder}:{os.defpath}", "KUBECONFIG": str(kubeconfig)}
     prefix = f"kubectl config set-context --current --namespace={namespace} && "
     subprocess.run(["bash", "-euc", prefix + line], cwd=REPOSITORY, env=environment, check=True, timeout=60)
 
