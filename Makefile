@@ -54,7 +54,7 @@ sandbox-down: $(READY) ## stop what `make sandbox` has started
 lint: $(READY) ## ruff, mypy --strict, import contracts
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
-	$(RUN) -m mypy --strict operator tests
+	$(RUN) -m mypy --strict operator tests images
 	$(VENV)/bin/lint-imports --cache-dir $(CACHE)/import-linter
 
 format: $(READY) ## put the sources into their form
