@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Final
 
 from domaintraining.api.job import Resources, Toleration
@@ -212,6 +213,10 @@ class Settings:
 
     def digest(self) -> str:
         """16 hex digits that change with whatever an attempt depends on, as its being allowed."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         queued = {"trainings_per_server", "health_port", "resync_seconds", "namespaces"}
         content = {name: value for name, value in asdict(self).items() if name not in queued}
         content["model_servers"] = [[one.endpoint, one.requests] for one in self.model_servers]
@@ -219,8 +224,12 @@ class Settings:
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @cached_property
+    def _servers(self) -> dict[str, ServerLimits]:
+        return {plain_url(one.endpoint): one for one in self.model_servers}
+
     def _limits(self, url: str) -> ServerLimits | None:
-        return next((one for one in self.model_servers if plain_url(one.endpoint) == plain_url(url)), None)
+        return self._servers.get(plain_url(url))
 
     def _is_default(self, url: str) -> bool:
         return plain_url(url) == plain_url(self.ollama_base_url)
