@@ -20,7 +20,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 
-.PHONY: help demo test unit integration e2e bench-trainer bench-operator sandbox sandbox-down lint format generate programs
+.PHONY: help demo test unit integration e2e bench-trainer bench-operator soak sandbox sandbox-down lint format generate programs
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -45,6 +45,9 @@ bench-trainer: $(READY) ## the trainer beside plain MIPROv2 (QUICK=1: few rows)
 bench-operator: $(READY) ## the controller's memory, requests and delays with 200 resources (QUICK=1: 40)
 	@$(RUN) -m tests.bench_operator $(if $(QUICK),--quick)
 
+soak: $(READY) ## resources come and go beside an API server that dies now and then (MINUTES=30)
+	@$(RUN) -m tests.bench_operator.soak --minutes=$(or $(MINUTES),30)
+
 sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
 	@$(RUN) -m tests.sandbox up
 
@@ -68,7 +71,7 @@ generate: $(READY) ## write the CRD, the manifest of the chart and the tables of
 	if [[ -e README.md ]]; then $(RUN) -m domaintraining docs README.md; fi
 
 programs: $(READY)
-	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm; kube(print); helm(print)'
+	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm; kube(print); helm(print); from tests.sandbox.kueue.controller import binary; binary(print)'
 
 # One at a time: two checkouts with the same lock file share the environment.
 $(READY):

@@ -53,12 +53,17 @@ def version() -> str:
     return module_version((FOLDER / "go.mod").read_text(encoding="utf-8"), MODULE)
 
 
+def binary(say: Say) -> Path:
+    """Kueue's binary, built when it is not there; see `built`."""
+    return built(program(), say)
+
+
 def start(cluster: Cluster, say: Say) -> None:
     """Builds Kueue where it is not built, and starts it; returns when it is ready. It ends with the cluster.
 
     Raises SandboxError with the end of its log when it does not start.
     """
-    binary, config = built(program(), say), _module_folder(say) / "config" / "components"
+    executable, config = binary(say), _module_folder(say) / "config" / "components"
     webhook, probes = _free_port(), _free_port()
     for obj in _objects(config, webhook):
         cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
@@ -74,7 +79,7 @@ def start(cluster: Cluster, say: Say) -> None:
         "GOGC": "50",
     }
     daemon = Daemon("kueue", cluster.state)
-    daemon.start([binary, f"--config={settings}"], environment, state)
+    daemon.start([executable, f"--config={settings}"], environment, state)
     deadline = time.monotonic() + READY_SECONDS
     while not _is_ready(probes):
         daemon.expect_running()
