@@ -102,6 +102,10 @@ MATRIX: dict[str, Json] = {
     "nothing allowed": {"allowed": {"pulls": [], "nodeLabels": [], "tolerations": []}},
     "no network policies": {"networkPolicies": {"enabled": False}},
 }
+PROXY = "must be such as http://proxy.example.com:3128, without user and password"
+AUTHORITIES = "must be certificates in PEM, without a private key"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+URL = "must be http:// or https:// with a host, such as http://ollama.ollama:11434"
 # What is refused, and words of the refusal.
 BAD: dict[str, tuple[Json, str]] = {
     "misspelt": ({"modle": {"name": "x"}}, "additional properties 'modle' not allowed"),
@@ -111,43 +115,63 @@ BAD: dict[str, tuple[Json, str]] = {
     ),
     "manual": ({"auto": "manual"}, "at '/auto': value must be one of 'light', 'medium', 'heavy', 'adaptive'"),
     "switch in words": ({"verbose": "yes"}, "at '/verbose': got string, want boolean"),
-    "endpoint without scheme": ({"model": {"endpoint": "ollama:11434"}}, "'/model/endpoint'"),
+    "endpoint without scheme": ({"model": {"endpoint": "ollama:11434"}}, f"model.endpoint: {URL}"),
+    "server with a password": (
+        {"modelServers": [{"endpoint": "http://u:p@x"}]},
+        f"modelServers[0].endpoint: {URL}",
+    ),
     "server without endpoint": ({"modelServers": [{"requests": 4}]}, "missing property 'endpoint'"),
+    "server twice": (
+        {"modelServers": [{"endpoint": "http://a:1"}, {"endpoint": "http://a:1/"}]},
+        "modelServers: http://a:1/ is named twice",
+    ),
     "too many calls": ({"model": {"requests": 65}}, "at '/model/requests': maximum: got 65, want 64"),
     "no trainings": ({"trainingsPerServer": 0}, "at '/trainingsPerServer': minimum: got 0, want 1"),
     "list as text": (
         {"allowed": {"endpoints": "http://x"}},
         "at '/allowed/endpoints': got string, want array",
     ),
-    "two in one": ({"allowed": {"pulls": ["qwen3:8b,qwen3:32b"]}}, "'qwen3:8b,qwen3:32b' does not match"),
-    "tag in the repository's digest": ({"images": {"trainer": {"digest": "v1"}}}, "'/images/trainer/digest'"),
+    "two in one": (
+        {"allowed": {"pulls": ["qwen3:8b,qwen3:32b"]}},
+        "allowed.pulls: each entry is one pattern, without commas and blanks",
+    ),
+    "tag for a digest": (
+        {"images": {"trainer": {"digest": "v1"}}},
+        "at '/images/trainer/digest': 'v1' does not match pattern '^(sha256:[0-9a-f]{64})?$'",
+    ),
     "pull policy": (
         {"images": {"controller": {"pullPolicy": "always"}}},
-        "value must be one of 'Always', 'IfNotPresent', 'Never'",
+        "at '/images/controller/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
     ),
     "pull policy of the trainer": (
         {"images": {"trainer": {"pullPolicy": "Always"}}},
-        "additional properties 'pullPolicy' not allowed",
+        "at '/images/trainer': additional properties 'pullPolicy' not allowed",
     ),
     "secrets as names": (
         {"imagePullSecrets": ["registry"]},
         "at '/imagePullSecrets/0': got string, want object",
     ),
-    "amount": ({"trainer": {"resources": {"limits": {"memory": "4GB"}}}}, "'4GB' does not match pattern"),
-    "resource": ({"resources": {"limits": {"ram": "1Gi"}}}, "'ram'"),
-    "network": ({"networkPolicies": {"apiServerCidrs": ["10.0.0.1"]}}, "'10.0.0.1' does not match pattern"),
-    "proxy with password": ({"proxy": {"http": "http://u:p@proxy:3128"}}, "at '/proxy/http'"),
-    "key in the bundle": ({"caBundle": {"inline": "-----BEGIN PRIVATE KEY-----"}}, "at '/caBundle/inline'"),
-    "namespace pattern": ({"watchNamespaces": ["team-*"]}, "'team-*' does not match pattern"),
-    "privileged port": ({"healthPort": 80}, "at '/healthPort': minimum: got 80, want 1,024"),
-    "seconds as duration": ({"resyncSeconds": "5m"}, "at '/resyncSeconds': got string, want integer"),
+    "amount": (
+        {"trainer": {"resources": {"limits": {"memory": "4GB"}}}},
+        'trainer.resources.limits.memory: must be an amount such as 500m, 2 or 4Gi, not "4GB"',
+    ),
+    "resource": ({"resources": {"limits": {"ram": "1Gi"}}}, "'ram' does not match pattern '^(cpu|memory|"),
+    "network": (
+        {"networkPolicies": {"apiServerCidrs": ["10.0.0.1"]}},
+        'networkPolicies.apiServerCidrs: must be networks such as 10.96.0.1/32, not "10.0.0.1"',
+    ),
+    "proxy with password": ({"proxy": {"http": "http://u:p@proxy:3128"}}, f"proxy.http: {PROXY}"),
+    "bundle of a key": ({"caBundle": {"inline": f"{CERTIFICATE}{KEY}"}}, f"caBundle.inline: {AUTHORITIES}"),
+    "bundle of something": ({"caBundle": {"inline": "a file"}}, f"caBundle.inline: {AUTHORITIES}"),
     "two bundles": (
         {"caBundle": {"configMap": "a", "inline": CERTIFICATE}},
         "caBundle: give configMap or inline, not both",
     ),
-    "neo4j without password": ({"neo4j": {"enabled": True}}, "create a Secret with the key `password`"),
-    "server twice": (
-        {"modelServers": [{"endpoint": "http://a:1"}, {"endpoint": "http://a:1/"}]},
-        "modelServers: http://a:1/ is named twice",
+    "namespaces by pattern": (
+        {"watchNamespaces": ["team-*"]},
+        'watchNamespaces: must be names of namespaces, no patterns, not "team-*"',
     ),
+    "privileged port": ({"healthPort": 80}, "at '/healthPort': minimum: got 80, want 1,024"),
+    "seconds as duration": ({"resyncSeconds": "5m"}, "at '/resyncSeconds': got string, want integer"),
+    "neo4j without password": ({"neo4j": {"enabled": True}}, "create a Secret with the key `password`"),
 }

@@ -37,11 +37,11 @@ class Release:
             "healthPort": free_ports().api,
         }
 
-    def install(self, chart: Path = CHART, **values: Any) -> str:
+    def install(self, *options: str, chart: Path = CHART, **values: Any) -> str:
         """`helm install`; gives what it says, notes included."""
-        return self._run("install", "--create-namespace", *self._given(chart, values))
+        return self._run("install", "--create-namespace", *options, *self._given(chart, values))
 
-    def upgrade(self, chart: Path = CHART, **values: Any) -> str:
+    def upgrade(self, *, chart: Path = CHART, **values: Any) -> str:
         """`helm upgrade`, without the values of before."""
         return self._run("upgrade", *self._given(chart, values))
 

@@ -78,6 +78,14 @@ def test_wrong_values_are_refused_with_the_place_and_the_reason(
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["proxy with password", "bundle of a key"])
+def test_what_may_be_a_secret_is_not_repeated(name: str, tmp_path: Path) -> None:
+    """A refusal ends up in the logs of whatever runs helm."""
+    with pytest.raises(SandboxError) as refused:
+        with_values(tmp_path, BAD[name][0])
+    assert not any(secret in str(refused.value) for secret in ("u:p", "MIIE"))
+
+
 def test_schema_and_values_name_the_same() -> None:
     """What one has and the other lacks would be refused, or undocumented."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))

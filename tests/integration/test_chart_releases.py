@@ -20,6 +20,7 @@ from tests.integration.waiting import wait_for
 from tests.sandbox.chart import CHART
 from tests.sandbox.cluster import REPOSITORY
 from tests.sandbox.environment import CONTROLLER, CRD, NAMESPACE, path_of_kubectl
+from tests.sandbox.errors import SandboxError
 
 Json = dict[str, Any]
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
@@ -152,7 +153,7 @@ def test_an_upgrade_and_a_rollback_leave_trainings_alone(
     before = columns(release)
     apply(sandbox, space, tasks=["entities"])
     wait_for("Training", lambda: condition(sandbox, space, "Ready")[1] == "Training", seconds=60)
-    release.upgrade(later_chart, resyncSeconds=60)
+    release.upgrade(chart=later_chart, resyncSeconds=60)
     assert columns(release) == [*before, "Later"]
     assert settings(release)["RESYNC_SECONDS"] == "60"
     run = ready(sandbox, space)["run"]
@@ -188,7 +189,7 @@ def test_an_uninstall_keeps_trainings_and_a_later_install_takes_them_on(
     assert release.cluster_roles() == set()
     prompt = f"/api/v1/namespaces/{space}/configmaps/{served}"
     assert sandbox.cluster.api.get(prompt)["data"]
-    release.install(later_chart)
+    release.install(chart=later_chart)
     assert "Later" in columns(release)
     look_at_all(sandbox)
     assert resource(sandbox, space) == written
@@ -218,6 +219,19 @@ def test_without_its_crd_the_chart_leaves_yours_alone(release: Release, sandbox:
     assert "kubectl apply --server-side -f crds/domaintrainings.yaml" in said
     release.uninstall()
     assert release.definition() == written
+
+
+def test_a_crd_of_kubectl_is_taken_over_where_that_is_asked_for(
+    release: Release, sandbox: EmptySandbox
+) -> None:
+    """Else helm says whose it is; afterwards it is upgraded like any other."""
+    sandbox.cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
+    with pytest.raises(SandboxError, match="invalid ownership metadata"):
+        release.install()
+    release.install("--take-ownership")
+    definition = release.definition()
+    assert definition
+    assert definition["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
 
 
 def test_in_a_single_namespace_it_trains_there_and_sees_nothing_else(
