@@ -75,7 +75,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Wait; what keeps it from starting stands in the message.",
     ),
     Reason.QUEUED: ReasonRow(
-        "It waits for a place on its model server, or for Kueue; or its Job exists and no pod of it runs yet.",
+        "It waits for a place on its model server, or for Kueue; or its Job exists and no pod of it runs "
+        "yet.",
         "Wait; the message tells the position. Without one, `kubectl describe job` and `kubectl get events` "
         "say why.",
     ),
