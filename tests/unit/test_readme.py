@@ -35,6 +35,8 @@ def test_every_block_has_its_test() -> None:
         ("On your own cluster", "text"),
         ("On your own cluster", "sh"),
         ("On your own cluster", "sh"),
+        ("On your own cluster", "sh"),
+        ("On your own cluster", "sh"),
         ("On your own cluster", "yaml"),
         ("On your own cluster", "json"),
         (USE, "sh"),
@@ -58,7 +60,7 @@ def test_make_has_the_targets_that_are_named() -> None:
 
 def test_the_two_values_of_the_user_reach_the_manifest() -> None:
     """What the line with `sed` looks for stands in it: the images of both roles, and the model server."""
-    (line,) = (one for one in block("On your own cluster", "sh", 1).splitlines() if one.startswith("sed "))
+    (line,) = (one for one in block("On your own cluster", "sh", 4).splitlines() if one.startswith("sed "))
     manifest = MANIFEST.read_text(encoding="utf-8")
     found = {
         new: len(re.findall(old, manifest)) for old, new in re.findall(r"s\|([^|]+)\|\$(\w+)[/&]*\|", line)
