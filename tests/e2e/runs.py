@@ -76,6 +76,12 @@ def trainer_pods(product: Product, space: str, name: str = NAME) -> list[Json]:
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
 
 
+def container_id(pod: Json) -> str:
+    """The id of a pod's one container, as containerd knows it."""
+    (state,) = pod["status"]["containerStatuses"]
+    return str(state["containerID"]).removeprefix("containerd://")
+
+
 def running_trainer(product: Product, space: str, name: str = NAME) -> Json | None:
     """The pod whose trainer runs now."""
     for pod in trainer_pods(product, space, name):

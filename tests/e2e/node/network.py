@@ -123,6 +123,13 @@ def flows() -> set[Flow]:
     return {_flow(element) for element in found.get("elem", [])}
 
 
+def machine_addresses() -> list[str]:
+    """The machine's own addresses but those of the node and of loopback."""
+    listed = json.loads(run("ip", "-json", "-4", "address"))
+    others = [each for each in listed if each["ifname"] not in {"lo", *BRIDGES}]
+    return [info["local"] for each in others for info in each["addr_info"]]
+
+
 def plugin_configuration(state: Path) -> str:
     """What the network plugins read: a bridge with addresses for pods, and a route that the guard ends."""
     addresses = {

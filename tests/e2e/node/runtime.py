@@ -77,6 +77,14 @@ class Runtime:
         if done.returncode:
             raise SandboxError(done.stderr.strip())
 
+    def pid_of(self, container: str) -> int:
+        """The first process of a running container. Raises SandboxError where it does not run."""
+        for line in self._ctr("tasks", "list").stdout.splitlines():
+            name, pid, *_ = line.split()
+            if name == container:
+                return int(pid)
+        raise SandboxError(f"container {container} does not run")
+
     def end_containers(self) -> None:
         """Kills all containers and forgets them, so that the next node starts with none."""
         deadline = time.monotonic() + END_SECONDS

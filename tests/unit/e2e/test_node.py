@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.node import components, leftovers, network, pause_image, programs, requirements
+from tests.e2e.node import components, leftovers, network, pause_image, programs, requirements, sockets
 from tests.sandbox import build
 
 STATE = Path("/state")
@@ -115,6 +115,15 @@ def test_the_programs_are_built_from_their_own_sources() -> None:
         for program in (programs.node(), programs.pause(), build.control_plane())
     }
     assert len(digests) == 3
+
+
+def test_a_listening_port_is_told_from_connections() -> None:
+    table = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
+   1: 0100007F:0016 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 2
+"""
+    assert sockets.listening_ports(table) == {8080}
 
 
 def _file(archive: tarfile.TarFile, name: str) -> io.BytesIO:
