@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration import trainings
 from tests.integration.test_training import controller_pid
 from tests.integration.trainings import GROUP, SAMPLES
 from tests.integration.waiting import wait_for
@@ -47,6 +48,7 @@ class Rest:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self._template = sandbox.cluster.api.get(DEPLOYMENT)["spec"]["template"]
         self._edits = 0
         self._before: list[str] = []
 
@@ -93,10 +95,20 @@ class Rest:
 
     def deploy(self, environment: dict[str, str]) -> None:
         """The operator's Deployment with other variables, rolled out."""
-        kubectl, place = self.sandbox.cluster.kubectl, f"--namespace={NAMESPACE}"
         words = [f"{name}={value}" for name, value in environment.items()]
-        kubectl("set", "env", f"deployment/{CONTROLLER}", place, *words)
-        kubectl("rollout", "status", f"deployment/{CONTROLLER}", place, "--timeout=90s")
+        place = (f"deployment/{CONTROLLER}", f"--namespace={NAMESPACE}")
+        self.sandbox.cluster.kubectl("set", "env", *place, *words)
+        self._rolled_out()
+
+    def restore(self) -> None:
+        """The operator's Deployment as it was."""
+        body = [{"op": "replace", "path": "/spec/template", "value": self._template}]
+        self.sandbox.cluster.api.patch(DEPLOYMENT, body, kind="json")
+        self._rolled_out()
+
+    def _rolled_out(self) -> None:
+        place = (f"deployment/{CONTROLLER}", f"--namespace={NAMESPACE}")
+        self.sandbox.cluster.kubectl("rollout", "status", *place, "--timeout=90s")
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +132,8 @@ def rest(sandbox: Sandbox) -> Iterator[Rest]:
     roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{SPACE}/roles"
     wait_for("the end of its trainer's rights", lambda: not api.items(roles))
     made.see()
-    template = api.get(DEPLOYMENT)["spec"]["template"]
     yield made
-    api.patch(DEPLOYMENT, [{"op": "replace", "path": "/spec/template", "value": template}], kind="json")
-    kubectl("rollout", "status", f"deployment/{CONTROLLER}", f"--namespace={NAMESPACE}", "--timeout=90s")
+    made.restore()
     for space in (SPACE, LATER):
         api.delete(f"/api/v1/namespaces/{space}")
 
@@ -193,3 +203,21 @@ def test_other_defaults_of_the_operator(rest: Rest) -> None:
     for name in RESTING:
         shown = rest.sandbox.cluster.api.get(f"{GROUP}/namespaces/{SPACE}/domaintrainings/{name}")
         assert shown["status"].get("run", {}).get("number", 0) == (1 if name == "served" else 0)
+
+
+def test_a_run_goes_on_through_all_of_it(rest: Rest, sandbox: Sandbox, space: str) -> None:
+    """Upgraded, with other defaults and labels, halfway: the same Job with the same image ends it."""
+    rest.restore()
+    trainings.apply(sandbox, space)
+    wait_for("Training", lambda: trainings.condition(sandbox, space, "Ready")[1] == "Training", seconds=90)
+    before = trainings.status(sandbox, space)
+    rest.deploy(NEW_DEFAULTS | {"TRAINER_IMAGE": "domaintraining:next"})
+    assert trainings.condition(sandbox, space, "Ready")[0] == "False", "over before the operator was another"
+    path = f"{GROUP}/namespaces/{space}/domaintrainings/docs"
+    sandbox.cluster.api.patch(path, {"metadata": {"labels": {"example.com/release": "2"}}})
+    trainings.apply(sandbox, space)
+    shown = trainings.ready(sandbox, space)
+    for key in ("number", "attempts", "job", "image", "hash"):
+        assert shown["run"][key] == before["run"][key]
+    assert (shown["model"], shown["auto"]) == (before["model"], before["auto"])
+    assert trainings.jobs(sandbox, space) == ["docs-r1-a1"]
