@@ -10,6 +10,8 @@ from domaintraining.controller.cluster import ENDPOINT_SLICE, Cluster, ClusterEr
 
 HOLDS: Final = 60.0
 """Seconds for which what was found is taken for true."""
+HOLDS_SHORT: Final = 5.0
+"""The same where there was nothing: an API server on loopback writes none."""
 USUAL_PORTS: Final = frozenset({443, 6443})
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class ApiServer:
         self._cluster, self._networks, self._clock = cluster, networks, clock
         self._service = _service(environ)
         self._endpoints: tuple[Peer, ...] = ()
-        self._looked: float | None = None
+        self._next = float("-inf")
 
     def addresses(self) -> list[str]:
         """Single addresses, as far as they are known."""
@@ -55,11 +57,11 @@ class ApiServer:
     async def look(self) -> tuple[Peer, ...]:
         """Where pods reach it; what was found holds for a minute. What can't be read is told in the log."""
         now = self._clock()
-        if self._looked is None or now - self._looked >= HOLDS:
+        if now >= self._next:
             try:
                 found = await self._cluster.get(ENDPOINT_SLICE, "default", "kubernetes")
                 self._endpoints = _endpoints(found or {})
-                self._looked = now if found else None
+                self._next = now + (HOLDS if found else HOLDS_SHORT)
             except ClusterError as error:
                 log.warning("the API server's addresses are not known: %s", error)
         return self._peers()
