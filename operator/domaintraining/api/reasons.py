@@ -125,8 +125,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     ),
     Reason.MODEL_READY: ReasonRow("The server has the model.", "Nothing."),
     Reason.MODEL_NOT_ALLOWED: ReasonRow(
-        "The operator's lists don't allow this endpoint, this pull or this registry host, or the server's name "
-        "leads to an address that no model server has.",
+        "The operator's lists don't allow this endpoint, this pull or this registry host, or the server's "
+        "name leads to an address that no model server has.",
         "Use an allowed one, or ask the operator's owner to extend the setting that the message names; the "
         "run starts by itself then.",
         stalled=True,
