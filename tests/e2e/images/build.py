@@ -16,7 +16,7 @@ from tests.e2e.images.base import provide_base
 from tests.e2e.images.daemon import Docker, docker_daemon
 from tests.e2e.images.debian import hindrance, install_missing
 from tests.e2e.images.packageindex import build_arguments
-from tests.e2e.images.recipe import RECIPES, ROOT, Recipe, keys
+from tests.e2e.images.recipe import RECIPES, ROOT, Recipe, copy_sources, keys
 from tests.sandbox.build import cache_folder
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.progress import Say
@@ -32,14 +32,17 @@ def images_folder() -> Path:
 
 def build_missing(say: Say) -> dict[str, Path]:
     """A tar of each image by the image's name; see `tests.e2e.images.built`."""
-    tars = _tars()
-    if all(tar.exists() for tar in tars.values()):
-        return tars
-    with builder(say) as docker:
-        # Another one may have built while we waited.
-        for recipe in RECIPES:
-            if not tars[recipe.name].exists():
-                _make(docker, recipe, tars, say)
+    # A copy, since somebody may go on editing.
+    with tempfile.TemporaryDirectory(prefix="domaintraining-sources-") as folder:
+        sources = Path(folder)
+        copy_sources(sources)
+        made_of = keys(sources)
+        tars = {each.name: images_folder() / f"{each.title}-{made_of[each.name]}.tar" for each in RECIPES}
+        if not all(tar.exists() for tar in tars.values()):
+            with builder(say) as docker:
+                # Another one may have built while we waited.
+                for recipe in (each for each in RECIPES if not tars[each.name].exists()):
+                    _make(docker, recipe, sources, tars, say)
     return tars
 
 
@@ -66,12 +69,7 @@ def load(docker: Docker, name: str, tar: Path, say: Say) -> None:
     docker.tell(["load", "--quiet", "--input", str(tar)], f"remarks while {name} is loaded", say)
 
 
-def _tars() -> dict[str, Path]:
-    made_of = keys()
-    return {each.name: images_folder() / f"{each.title}-{made_of[each.name]}.tar" for each in RECIPES}
-
-
-def _make(docker: Docker, recipe: Recipe, tars: Mapping[str, Path], say: Say) -> None:
+def _make(docker: Docker, recipe: Recipe, sources: Path, tars: Mapping[str, Path], say: Say) -> None:
     started = time.monotonic()
     say(f"building {recipe.name} (about 1 minute, until a source changes)")
     if recipe.based_on:
@@ -83,11 +81,11 @@ def _make(docker: Docker, recipe: Recipe, tars: Mapping[str, Path], say: Say) ->
         arguments = [start, *build_arguments(Path(secrets)), f"--build-arg=REVISION={_revision()}"]
         if recipe.target:
             arguments.append(f"--target={recipe.target}")
-        named = ["--tag", recipe.name, "--file", str(ROOT / recipe.dockerfile)]
+        named = ["--tag", recipe.name, "--file", str(sources / recipe.dockerfile)]
         shape = ["--network=host", "--progress=plain"]
-        docker.tell(["build", *shape, *arguments, *named, str(recipe.context())], "lines of the build", say)
-    if _tars()[recipe.name] != tars[recipe.name]:
-        raise SandboxError(f"a source of {recipe.name} changed while it was built: try again")
+        docker.tell(
+            ["build", *shape, *arguments, *named, str(recipe.context(sources))], "lines of the build", say
+        )
     _save(docker, recipe, tars[recipe.name], say)
     say(f"{recipe.name} built in {time.monotonic() - started:.0f} s")
 

@@ -34,8 +34,8 @@ class Recipe:
         """The name without registry and tag, as a file's name."""
         return self.name.rpartition("/")[2].partition(":")[0]
 
-    def context(self, root: Path = ROOT) -> Path:
-        """The folder that the build sees."""
+    def context(self, root: Path) -> Path:
+        """The folder that the build sees, in a repository or a copy of it."""
         return root / Path(self.dockerfile).parent
 
 
@@ -65,6 +65,14 @@ def keys(root: Path = ROOT) -> dict[str, str]:
         start = found[recipe.based_on] if recipe.based_on else base_key()
         found[recipe.name] = _digest({"": start.encode(), **_contents(recipe, root)})
     return found
+
+
+def copy_sources(folder: Path, root: Path = ROOT) -> None:
+    """What all images are made of, as it is now: what is built from the copy has the keys of the copy."""
+    for recipe in RECIPES:
+        for name, content in _contents(recipe, root).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
 
 
 def _contents(recipe: Recipe, root: Path) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,16 @@ import pytest
 from domaintraining import __version__
 from tests.e2e.images.debian import missing
 from tests.e2e.images.packageindex import carried_settings
-from tests.e2e.images.recipe import CONTROLLER, RECIPES, ROOT, SIMULATED_OLLAMA, TRAINER, Recipe, keys
+from tests.e2e.images.recipe import (
+    CONTROLLER,
+    RECIPES,
+    ROOT,
+    SIMULATED_OLLAMA,
+    TRAINER,
+    Recipe,
+    copy_sources,
+    keys,
+)
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
@@ -19,20 +27,13 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The sources of all images, to be changed."""
-    for source in {each for recipe in RECIPES for each in (recipe.dockerfile, *recipe.sources)}:
-        for path in ROOT.glob(source):
-            target = tmp_path / path.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                shutil.copytree(path, target)
-            else:
-                shutil.copy(path, target)
+    copy_sources(tmp_path)
     return tmp_path
 
 
-def test_the_same_sources_have_the_same_keys_anywhere_and_bytecode_does_not_count(copy: Path) -> None:
+def test_a_copy_has_the_same_keys_and_bytecode_does_not_count(copy: Path) -> None:
     cache = copy / "operator/domaintraining/api/__pycache__"
-    cache.mkdir(exist_ok=True)
+    cache.mkdir()
     (cache / "spec.cpython-311.pyc").write_bytes(b"x")
     assert keys(copy) == keys(ROOT)
 
