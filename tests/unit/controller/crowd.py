@@ -8,7 +8,7 @@ import copy
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from domaintraining.api.names import LABEL_NAME
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, ClusterError, JsonObject
@@ -206,3 +206,10 @@ class Crowd:
         """`3 of 12`; empty where it does not wait."""
         reason, words = self.ready(namespace, name)
         return words.partition(" waiting")[0] if reason == "Queued" and " waiting for " in words else ""
+
+
+class Gathering(Protocol):
+    """Makes crowds."""
+
+    def __call__(self, number: int = 0, limit: int = 2, namespaces: str = "a") -> Crowd:
+        """So many, one a second, in turn in each namespace; all looked at."""

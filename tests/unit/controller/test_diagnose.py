@@ -151,3 +151,12 @@ def test_a_refused_object_is_told_by_its_cause(status: int, message: str, reason
     error = failure_of_creation(status, message)
     assert error.reason == reason
     assert len(error.message) <= 500
+
+
+def test_a_suspended_job_has_no_trouble() -> None:
+    """What its last pod said when it was told to end is of no matter."""
+    held = job() | {"spec": {"suspend": True}}
+    state = read_job(held, [pod(**ended(75))], "uid-1")
+    assert (state.suspended, state.active, state.trouble) == (True, True, None)
+    over = job({"type": "Failed", "status": "True"}) | {"spec": {"suspend": True}}
+    assert not read_job(over, [], "uid-1").suspended
