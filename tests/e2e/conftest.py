@@ -18,7 +18,7 @@ from tests.integration.trainings import SAMPLES
 from tests.sandbox.progress import Say
 
 # What looks back at the whole session, and what fills the node, come last.
-LAST = ("test_memory.py", "test_readme_on_a_node.py", "test_rights_on_a_node.py")
+LAST = ("test_memory.py", "test_rights_on_a_node.py", "test_readme_on_a_node.py")
 
 
 @pytest.fixture(scope="session")

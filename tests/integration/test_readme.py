@@ -16,81 +16,32 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.shell import (
+    CLUSTER,
+    DEPLOYMENT,
+    EXPORTS,
+    INSTALL,
+    LOG,
+    PLAIN,
+    PLAIN_REMOVE,
+    REMOVE,
+    WATCH,
+    Shell,
+    commands,
+    installed,
+    left_behind,
+)
 from tests.integration.waiting import wait_for
 from tests.readme import block
 from tests.sandbox.build import helm_binary
 from tests.sandbox.cluster import REPOSITORY, Cluster
-from tests.sandbox.environment import CONTROLLER, NAMESPACE
+from tests.sandbox.environment import CONTROLLER
 
-CLUSTER = "On your own cluster"
 USE = "Use the prompt"
-EXPORTS, INSTALL, LOG, REMOVE, PLAIN, PLAIN_REMOVE = range(6)
-WATCH = "kubectl get dt -w"
 REGISTRY = "domaintraining.test"
 IMAGES = [f"{REGISTRY}/domaintraining-{role}:0.1.0" for role in ("controller", "trainer")]
-DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{CONTROLLER}"
 RESOURCES = "/apis/training.aegisrag.io/v1alpha1/namespaces"
 PATIENCE_SECONDS = 240
-
-
-class Shell:
-    """A user's shell beside a sandbox: its variables are those that `make sandbox` says to export."""
-
-    def __init__(self, state: Path) -> None:
-        self.cluster = Cluster(state)
-        self.environment = {"PATH": os.defpath, "HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1"}
-
-    def export(self, lines: str) -> None:
-        """Takes the `export NAME=value` lines over."""
-        for name, value in re.findall(r"^ *export (\w+)=(.*)$", lines, re.MULTILINE):
-            self.environment[name] = value.replace(f"${name}", self.environment.get(name, ""))
-
-    @property
-    def docker_calls(self) -> Path:
-        """What the simulated docker was called with, a line each."""
-        return self.cluster.state / "simulated-docker-calls"
-
-    def simulate_docker(self) -> None:
-        """Puts a docker in front of PATH that only writes down what it is called with."""
-        folder = self.cluster.state / "simulated-docker"
-        folder.mkdir()
-        program = folder / "simulated-docker"
-        program.write_text(f'#!/bin/sh\necho "$@" >> "{self.docker_calls}"\n', encoding="utf-8")
-        program.chmod(0o755)
-        (folder / "docker").symlink_to(program)
-        self.export(f"export PATH={folder}:$PATH")
-
-    def run(self, line: str, folder: Path = REPOSITORY) -> str:
-        """One command, which must succeed; gives what it printed."""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", line],
-            cwd=folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def watch(self, line: str) -> list[str]:
-        """One command that does not end: its lines up to the one that says True."""
-        lines = []
-        with subprocess.Popen(
-            ["bash", "-c", f"exec {line}"],
-            cwd=REPOSITORY,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as running:
-            assert running.stdout
-            for row in running.stdout:
-                lines.append(row.rstrip())
-                if row.split()[1] == "True":
-                    break
-            running.terminate()
-        return lines
 
 
 def sandbox(action: str, state: Path) -> str:
@@ -111,7 +62,7 @@ def sandbox(action: str, state: Path) -> str:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell in which `make sandbox` was run; its last line is the cluster's address."""
     state = tmp_path_factory.mktemp("readme") / "sandbox"
-    user = Shell(state)
+    user = Shell(Cluster(state))
     try:
         said = sandbox("up", state)
         assert said.splitlines()[-1].startswith("export KUBECONFIG=")
@@ -142,25 +93,6 @@ def watched(shell: Shell) -> list[str]:
     for line in lines:
         shell.run(line)
     return shell.watch(last)
-
-
-def commands(number: int) -> list[str]:
-    """The commands of a block, those of several lines whole."""
-    return block(CLUSTER, "sh", number).replace("\\\n", "").splitlines()
-
-
-def installed(shell: Shell) -> dict[str, str]:
-    """The variables of the operator that is installed, and its image as `image`."""
-    (container,) = shell.cluster.api.get(DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one.get("value", "") for one in container["env"]} | {"image": container["image"]}
-
-
-def left_behind(shell: Shell) -> str:
-    """Names of what belongs to the operator or to a DomainTraining, in all namespaces."""
-    kinds = "configmaps,persistentvolumeclaims,jobs,pods,serviceaccounts,roles,rolebindings"
-    parts = shell.run(f"kubectl get {kinds} -A -l app.kubernetes.io/managed-by=domaintraining -o name")
-    own = shell.run("kubectl get crd,ns,clusterroles,clusterrolebindings -o name | sed -n /domaintraining/p")
-    return parts + own
 
 
 def test_the_commands_lead_to_a_prompt(watched: list[str]) -> None:
