@@ -230,7 +230,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     ),
     Reason.MODEL_OUTPUT_INVALID: ReasonRow(
         "The model gives no readable answers.",
-        "Try the request.json of the baseline by hand; raise maxTokens or choose another model.",
+        "Try the request.json of the baseline by hand; raise maxTokens, or choose another model, promptModel "
+        "or optimizer.seed: the same question gets the same answer.",
         stalled=True,
     ),
     Reason.PROMPT_TOO_LONG: ReasonRow(
