@@ -13,6 +13,7 @@ class Reason(StrEnum):
     TRAINING = "Training"
     SUSPENDED = "Suspended"
     PROMOTED = "Promoted"
+    PINNED = "Pinned"
     REJECTED = "Rejected"
     FAILED = "Failed"
     SUPERSEDED = "Superseded"
@@ -53,6 +54,8 @@ class Reason(StrEnum):
     # others
     NOT_ACCEPTED = "NotAccepted"
     NO_PROMPT = "NoPrompt"
+    NO_HELD_OUT_DATA = "NoHeldOutData"
+    REVISION_NOT_FOUND = "RevisionNotFound"
     OBJECTS_REFUSED = "ObjectsRefused"
 
 
@@ -89,9 +92,14 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.PROMOTED: ReasonRow(
         "The run's prompt passed and is served.", "Use it: the ConfigMap `<name>-prompt` holds it."
     ),
+    Reason.PINNED: ReasonRow(
+        "spec.pinRevision names the revision that is served.",
+        "Remove spec.pinRevision to serve the newest accepted one again.",
+    ),
     Reason.REJECTED: ReasonRow(
-        "No task's prompt passed the acceptance; the run is kept and not served.",
-        "Compare metrics and intervals in the manifest of the run's ConfigMap; add samples or change spec.",
+        "No task's prompt passed spec.acceptance; the run is kept and not served.",
+        "Label more samples, or change the search or spec.acceptance: a changed acceptance is applied to "
+        "this run without another.",
         stalled=True,
     ),
     Reason.FAILED: ReasonRow(
@@ -254,6 +262,18 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     ),
     Reason.NO_PROMPT: ReasonRow(
         "No prompt was promoted yet.", "Wait for the first run, or see the reasons of Ready and Stalled."
+    ),
+    Reason.NO_HELD_OUT_DATA: ReasonRow(
+        "spec.acceptance asks for a number, and no held-out documents are there to measure it.",
+        "Label at least 10 documents for the test part (see spec.dataset.split), or set acceptance.require "
+        "to NotWorse or Any without minF1 and minImprovement.",
+        stalled=True,
+    ),
+    Reason.REVISION_NOT_FOUND: ReasonRow(
+        "The revision that spec.pinRevision names is not kept; what was served stays served.",
+        "Name one that `kubectl get configmaps -l training.aegisrag.io/name=<name>` lists, restore it from a "
+        "backup, or remove spec.pinRevision.",
+        stalled=True,
     ),
     Reason.OBJECTS_REFUSED: ReasonRow(
         "The API server refused an object of the run.",

@@ -48,6 +48,15 @@ class RunJournal(WireModel):
     """Claim of its volume; empty: there is none, and it lives as long as the pod."""
 
 
+class Origin(WireModel):
+    """Where the files of one task's prompt are kept."""
+
+    revision: Annotated[int, Field(ge=1)]
+    """Revision that keeps them."""
+    baseline: bool = False
+    """Whether they are its baseline's and not its own."""
+
+
 class Run(WireModel):
     """One run of one DomainTraining."""
 
@@ -97,6 +106,8 @@ class Run(WireModel):
     """Where the model's answers are kept."""
     served: Annotated[int, Field(ge=1)] | None = None
     """Revision served when the run started, mounted for the comparison; None: there is none."""
+    served_from: dict[Task, Origin] = {}
+    """For each task where its served prompt is kept: a revision may serve one task's prompt of another."""
     named_servers: list[Short] = []
     """Those of its model servers that the operator's owner has named to the letter: they may be anywhere."""
     api_server: list[Short] = []

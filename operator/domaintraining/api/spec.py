@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from domaintraining.api.acceptance import Acceptance
 from domaintraining.api.base import ApiModel
 from domaintraining.api.budget import Budget
 from domaintraining.api.dataset import Dataset, Split
@@ -187,10 +188,18 @@ class DomainTrainingSpec(ApiModel):
     """Options of the search."""
     metric: Metric = Metric()
     """How answers are compared with labels."""
+    acceptance: Acceptance = Acceptance()
+    """When a run's prompts are served. A task that fails keeps the prompt it had. A change is applied to the
+    last run of this spec, without a run."""
     budget: Budget = Budget()
     """What a run may cost; at its end the best so far is evaluated and kept."""
     suspend: bool = False
     """Stops the Job and keeps what was learned; false goes on. A served prompt stays served."""
+    pin_revision: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Serve this revision, whatever runs end meanwhile; without the field, the newest that was accepted."""
+    revision_history_limit: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Revisions that are kept, the newest; what is served or pinned stays, and what bears the label
+    training.aegisrag.io/keep=true."""
     job: Job = Job()
     """The Job that trains."""
 

@@ -11,7 +11,9 @@ from domaintraining.api.names import (
 )
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
+from domaintraining.api.spec import TASKS
 from domaintraining.controller import manifests
+from domaintraining.controller.acceptance import judge
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.claims import make_claim
 from domaintraining.controller.cluster import (
@@ -26,10 +28,10 @@ from domaintraining.controller.jobs import build_job
 from domaintraining.controller.network import Network
 from domaintraining.controller.objects import kind_of
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
-from domaintraining.controller.project import promoted_served, rfc3339
+from domaintraining.controller.project import rfc3339
 from domaintraining.controller.removal import is_ours, refers_to_ours, remove
 from domaintraining.controller.resolve import resolve
-from domaintraining.controller.revisions import baseline_data, revision_data
+from domaintraining.controller.revisions import baseline_data, baseline_files, revision_data
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.spending import spending
 from domaintraining.errors import DomainTrainingError
@@ -186,8 +188,11 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     assert report.report is not None
     run = record.run
     facts = spending(run, report.report) | {"completionTime": rfc3339(observed.now)}
-    data, _ = revision_data(report.result, report.baseline, promoted_served(observed), facts)
-    await put(cluster, manifests.build_revision(observed.resource, run.number, run.hash, data))
+    tasks = judge(report.result.metrics, run.tasks, observed.resource.spec.acceptance)
+    accepted = tuple(task for task in TASKS if task in tasks and tasks[task].passed)
+    data = revision_data(report.result, report.baseline, run, accepted, facts)
+    baseline = baseline_files(report.baseline, run)
+    await put(cluster, manifests.build_revision(observed.resource, run.number, run.hash, data, baseline))
 
 
 async def publish_baseline(cluster: Cluster, observed: Observed) -> bool:
@@ -214,7 +219,7 @@ async def serve(cluster: Cluster, resource: Resource, revision: Revision) -> Non
 async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision, ...]) -> None:
     """Take over the revisions that an earlier resource of this name left."""
     for one in revisions:
-        await put(cluster, manifests.build_revision(resource, one.number, one.hash, one.data))
+        await put(cluster, manifests.build_revision(resource, one.number, one.hash, one.data, one.baseline))
 
 
 def event_name(resource: Resource, kind: str, reason: str, now: datetime) -> str:

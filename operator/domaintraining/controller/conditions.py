@@ -12,8 +12,10 @@ from typing import Final, NamedTuple
 
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.status import Condition, ConditionStatus
-from domaintraining.controller.decide import Plan, Step, last_of_spec
-from domaintraining.controller.observed import Observed
+from domaintraining.controller.acceptance import rejection
+from domaintraining.controller.decide import Plan, Step, pin_problem
+from domaintraining.controller.observed import Observed, Revision
+from domaintraining.controller.promotion import composed, holds, judgement, last_of_spec, origins, pinned
 from domaintraining.errors import DomainTrainingError
 
 MODEL_REASONS: Final = frozenset(
@@ -45,18 +47,20 @@ def conditions(
         problem: what kept the step from being done.
         now: time of RFC 3339 for conditions that change.
     """
+    astray = pin_problem(observed)
     trouble = problem or _trouble(observed, plan)
     served = _served(observed)
     stage = _stage(observed, plan, trouble)
+    ready = served or (_failed(astray) if astray else stage)
     said = {
         "Available": _available(observed),
-        "Ready": served or stage,
-        "Reconciling": _reconciling(plan, trouble, stage),
-        "Stalled": _stalled(plan, trouble, served or stage),
+        "Ready": ready,
+        "Reconciling": None if astray else _reconciling(plan, trouble, stage),
+        "Stalled": _stalled(observed, plan, astray or trouble, ready),
         "DatasetValid": _dataset(observed, plan, trouble),
         "ModelReady": _model(observed, trouble),
         "Trained": _trained(observed, plan, trouble, stage),
-        "Promoted": served or _not_promoted(plan, stage),
+        "Promoted": served or _not_promoted(observed, plan, stage),
     }
     before = {one.type: one for one in observed.resource.status.conditions}
     result = []
@@ -108,23 +112,40 @@ def _available(observed: Observed) -> _Said:
 
 
 def _served(observed: Observed) -> _Said | None:
-    """Ready: the prompt of this generation's hash is served, byte for byte as it was kept."""
-    served = observed.served
-    if served is None or not served.promoted or served.hash != observed.resource.hash:
+    """Ready: the prompt of this generation's hash, or the pinned one, is served as its revisions keep it."""
+    served, pin = observed.served, observed.resource.spec.pin_revision
+    if served is None or (served.number != pin if pin else served.hash != observed.resource.hash):
         return None
     kept = next((one for one in observed.trained if one.number == served.number), served)
-    if kept.data != served.data:
+    if not holds(served, composed(observed, kept)):
         return None
-    return _Said("True", Reason.PROMOTED, f"revision {served.number} is served")
+    if pin:
+        return (
+            _Said("True", Reason.PINNED, f"revision {pin} is pinned and served") if pinned(observed) else None
+        )
+    if not kept.promoted:
+        return None
+    return _Said("True", Reason.PROMOTED, f"revision {served.number} is served{_keeps(observed, kept)}")
+
+
+def _keeps(observed: Observed, served: Revision) -> str:
+    """What a served revision serves of earlier ones, and why."""
+    others = []
+    for task, origin in origins(served).items():
+        if origin.baseline:
+            others.append(f"{task} keeps the baseline's prompt")
+        elif origin.revision != served.number:
+            others.append(f"{task} keeps the prompt of revision {origin.revision}")
+    _, words = rejection(judgement(observed, served)) if others else (None, "")
+    return f"; {', '.join(others)}" + (f" ({words})" if words else "") if others else ""
 
 
 def _stage(observed: Observed, plan: Plan, trouble: DomainTrainingError | None) -> _Said:
     """How far the run is; Ready too, unless a prompt of this hash is served."""
     if plan.step is Step.REST and trouble is None:
-        return _rejected(plan.run)
-    if _needs_a_person(trouble):
-        assert trouble is not None
-        return _Said("False", Reason.FAILED, _with_remedy(trouble))
+        return _said_rejected(observed, plan.run)
+    if trouble is not None and _needs_a_person(trouble):
+        return _failed(trouble)
     if plan.step is Step.SUSPEND and trouble is None:
         return _Said("False", Reason.SUSPENDED, f"spec.suspend is true; false goes on with run {plan.run}")
     if trouble is None and (words := _waits_for(observed, plan)):
@@ -158,17 +179,29 @@ def _waits_for(observed: Observed, plan: Plan) -> str:
     return f"{words}; `kubectl -n {namespace} describe workloads` says what it waits for"
 
 
-def _rejected(number: int) -> _Said:
-    words = f"no task of run {number} is at least as good as before"
-    return _Said("False", Reason.REJECTED, f"{words}. {REASONS[Reason.REJECTED].remedy}")
+def _failed(trouble: DomainTrainingError) -> _Said:
+    return _Said("False", Reason.FAILED, _with_remedy(trouble))
 
 
-def _stalled(plan: Plan, trouble: DomainTrainingError | None, ready: _Said) -> _Said | None:
-    if _needs_a_person(trouble):
-        assert trouble is not None
+def _rejected(observed: Observed, number: int) -> tuple[Reason, str]:
+    """Why no task of a run passed: Rejected or NoHeldOutData, and by how much each fell short."""
+    kept = next((one for one in observed.trained if one.number == number), None)
+    return rejection(judgement(observed, kept)) if kept is not None else (Reason.REJECTED, "")
+
+
+def _said_rejected(observed: Observed, number: int) -> _Said:
+    reason, why = _rejected(observed, number)
+    words = f"no task of run {number} passed the acceptance{f': {why}' if why else ''}"
+    return _Said("False", Reason.REJECTED, f"{words}. {REASONS[reason].remedy}")
+
+
+def _stalled(
+    observed: Observed, plan: Plan, trouble: DomainTrainingError | None, ready: _Said
+) -> _Said | None:
+    if trouble is not None and _needs_a_person(trouble):
         return _Said("True", trouble.reason, _with_remedy(trouble))
     if plan.step is Step.REST and ready.reason is Reason.REJECTED:
-        return _Said("True", Reason.REJECTED, ready.message)
+        return _Said("True", _rejected(observed, plan.run)[0], ready.message)
     return None
 
 
@@ -233,11 +266,14 @@ def _ended(observed: Observed, plan: Plan) -> _Said:
         return _Said("True", Reason.BUDGET_EXHAUSTED, f"{words}. {REASONS[Reason.BUDGET_EXHAUSTED].remedy}")
     words = f"run {last.number} ended with a result"
     if last.number != plan.run:
-        words += f" that was not accepted; revision {plan.run} stays served"
+        _, why = _rejected(observed, last.number)
+        words += f" that was not accepted{f' ({why})' if why else ''}; revision {plan.run} stays served"
     return _Said("True", Reason.TRAINED, words)
 
 
-def _not_promoted(plan: Plan, stage: _Said) -> _Said:
+def _not_promoted(observed: Observed, plan: Plan, stage: _Said) -> _Said:
+    if plan.step is Step.REST and stage.reason is Reason.REJECTED:
+        return stage._replace(reason=_rejected(observed, plan.run)[0])
     if plan.step is Step.REST:
         return stage
     return _Said("False", Reason.NOT_ACCEPTED, "no promoted prompt of this spec yet")

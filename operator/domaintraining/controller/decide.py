@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
 
 from domaintraining.api.budget import limits_of
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
@@ -11,10 +10,16 @@ from domaintraining.api.scalars import RFC3339
 from domaintraining.controller.attempt import pause
 from domaintraining.controller.held import held_too_long
 from domaintraining.controller.observed import JobState, Observed, Revision, RunRecord
+from domaintraining.controller.promotion import (
+    holds,
+    last_of_spec,
+    needed_by,
+    pinned,
+    revision_of,
+    wanted,
+)
 from domaintraining.controller.spending import goes_further
-
-HISTORY_LIMIT: Final = 5
-"""Revisions kept beside the served one and those labelled to be kept."""
+from domaintraining.errors import DomainTrainingError
 
 
 class Step(Enum):
@@ -93,6 +98,18 @@ def next_step(observed: Observed) -> tuple[Step, int, int]:
     if settled is not None and (suspend or not (retrain_wanted(observed) or budget_grew(observed))):
         return Step.REST, settled.number, 0
     return Step.SUSPEND if suspend else Step.START, next_number(observed), 1
+
+
+def pin_problem(observed: Observed) -> DomainTrainingError | None:
+    """What is wrong with spec.pinRevision: the revision is not kept."""
+    number = observed.resource.spec.pin_revision
+    if number is None or pinned(observed) is not None:
+        return None
+    kept = ", ".join(str(one.number) for one in observed.trained) or "none"
+    return DomainTrainingError(
+        Reason.REVISION_NOT_FOUND,
+        f"spec.pinRevision is {number}, and the revisions that are kept are: {kept}",
+    )
 
 
 def suspended(observed: Observed) -> bool:
@@ -218,39 +235,12 @@ def next_number(observed: Observed) -> int:
     return max(numbers, default=0) + 1
 
 
-def revision_of(observed: Observed, run_hash: str) -> Revision | None:
-    """The newest revision of a hash: a promoted one where there is one."""
-    found = [revision for revision in observed.trained if revision.hash == run_hash]
-    return max(found, key=lambda revision: (revision.promoted, revision.number), default=None)
-
-
-def last_of_spec(observed: Observed) -> Revision | None:
-    """The newest revision of this spec, promoted or rejected."""
-    found = [revision for revision in observed.trained if revision.hash == observed.resource.hash]
-    return found[-1] if found else None
-
-
 def to_serve(observed: Observed) -> Revision | None:
-    """The promoted revision of this spec, if another is served; None: leave what is served."""
-    wanted = revision_of(observed, observed.resource.hash)
-    if wanted is None or not wanted.promoted:
-        return _lost(observed)
-    served = observed.served
-    if served is None or not served.owned or served.data != wanted.data:
-        return wanted
-    return None if (served.number, served.hash) == (wanted.number, wanted.hash) else wanted
-
-
-def _lost(observed: Observed) -> Revision | None:
-    """The newest promoted revision, where the served ConfigMap is gone or was edited."""
-    promoted = [revision for revision in observed.trained if revision.promoted]
-    if not promoted:
-        return None
-    served = observed.served
-    if served is None:
-        return promoted[-1]
-    original = next((one for one in promoted if one.number == served.number), None)
-    return original if original is not None and original.data != served.data else None
+    """What `<name>-prompt` should hold, if it holds something else; None: leave what is served."""
+    found, served = wanted(observed), observed.served
+    if found is None or served is None or not served.owned or not holds(served, found):
+        return found
+    return None if (served.number, served.hash) == (found.number, found.hash) else found
 
 
 def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
@@ -269,10 +259,17 @@ def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
 
 
 def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:
-    """Revisions beyond the newest five that nobody serves or asked to keep."""
-    held = {revision.number for revision in (serve, observed.served) if revision is not None}
-    old = observed.trained[:-HISTORY_LIMIT]
-    return tuple(one for one in old if one.number not in held and not one.keep and one.owned)
+    """Revisions beyond the newest that nobody serves, needs or asked to keep."""
+    trained = observed.trained
+    newest = {one.number for one in trained[-observed.resource.spec.revision_history_limit :]}
+    held = {
+        revision.number for revision in (serve, observed.served, pinned(observed)) if revision is not None
+    }
+    settled = revision_of(observed, observed.resource.hash)
+    held |= {settled.number} if settled is not None else set()
+    stay = [one for one in trained if one.keep or one.number in held | newest]
+    stays = {one.number for one in stay}.union(*(needed_by(one) for one in stay))
+    return tuple(one for one in trained if one.number not in stays and one.owned)
 
 
 def to_forget(observed: Observed) -> tuple[int, ...]:

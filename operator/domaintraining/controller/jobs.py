@@ -15,10 +15,12 @@ from domaintraining.api.names import (
     report_name,
     run_name,
 )
+from domaintraining.api.report import MANIFEST_KEY
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.manifests import AUTHORITIES_KEY, ROLE_TRAINER, labels, owner
 from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.revisions import BASELINE
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import servers_annotation
 
@@ -174,8 +176,33 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
     if run.served is not None:
-        volumes.append({"name": "served", "configMap": {"name": prompt_name(resource.name, run.served)}})
+        volumes.append({"name": "served"} | _served_volume(resource, run, run.served))
     return volumes
+
+
+def _served_volume(resource: Resource, run: Run, served: int) -> Object:
+    """The served revision; where it serves prompts of others, the parts of each, with all their manifests."""
+    if not run.served_from:
+        return {"configMap": {"name": prompt_name(resource.name, served)}}
+    items: dict[int, dict[str, str]] = {served: {MANIFEST_KEY: MANIFEST_KEY}}
+    for task, origin in run.served_from.items():
+        of_source, path = items.setdefault(origin.revision, {}), f"{task}.request.json"
+        of_source[f"{BASELINE if origin.baseline else ''}{path}"] = path
+        if not origin.baseline:  # a baseline has seen nothing
+            of_source.setdefault(MANIFEST_KEY, f"manifest-r{origin.revision}.json")
+    return {
+        "projected": {
+            "sources": [
+                {
+                    "configMap": {
+                        "name": prompt_name(resource.name, number),
+                        "items": [{"key": key, "path": path} for key, path in listed.items()],
+                    }
+                }
+                for number, listed in items.items()
+            ]
+        }
+    }
 
 
 def _data_volume(resource: Resource, run: Run) -> Object:

@@ -1,6 +1,8 @@
 """ConfigMaps, rights and events that the controller makes, built from values alone; the Job is in jobs.py."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from domaintraining.api.names import (
@@ -25,6 +27,7 @@ from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.api.status import wire
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.observed import Object, Resource, Revision
+from domaintraining.controller.revisions import encoded
 
 LONGEST_NOTE: Final = 1024
 """Bytes of an event's note that the API server takes."""
@@ -113,11 +116,26 @@ def build_report(resource: Resource, run: int) -> Object:
     return _config_map(metadata)
 
 
-def build_revision(resource: Resource, number: int, run_hash: str, data: dict[str, str]) -> Object:
-    """The immutable ConfigMap of a revision; 0 is the baseline."""
+def build_revision(
+    resource: Resource,
+    number: int,
+    run_hash: str,
+    data: dict[str, str],
+    baseline: Mapping[str, str] = MappingProxyType({}),
+) -> Object:
+    """The immutable ConfigMap of a revision; 0 is the baseline.
+
+    Args:
+        resource: whose revision it is.
+        number: of the run.
+        run_hash: of what started the run.
+        data: its files.
+        baseline: files of the run's baseline, for tasks that had no prompt before.
+    """
     more = {LABEL_REVISION: str(number), LABEL_HASH: run_hash}
     metadata = metadata_of(resource, prompt_name(resource.name, number), ROLE_PROMPT, **more)
-    return _config_map(metadata, data, immutable=True)
+    body = _config_map(metadata, data, immutable=True)
+    return body | ({"binaryData": encoded(baseline)} if baseline else {})
 
 
 def build_served(resource: Resource, revision: Revision) -> Object:

@@ -101,7 +101,8 @@ class MemoryCluster:
         if len([one for one in owners if one.get("controller")]) > 1:
             message = f"{address[0].plural} {address[2]}: only one reference can have controller set to true"
             raise ClusterError(422, "Invalid", message)
-        if found is not None and found.get("immutable") and merged.get("data") != found.get("data"):
+        kept = ("data", "binaryData")
+        if found and found.get("immutable") and any(merged.get(key) != found.get(key) for key in kept):
             raise ClusterError(422, "Invalid", f"{address[0].plural} {address[2]}: data is immutable")
         if merged != found:
             self._store(address, merged)

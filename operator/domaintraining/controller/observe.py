@@ -36,6 +36,7 @@ from domaintraining.controller.observed import (
     Revision,
     RunRecord,
 )
+from domaintraining.controller.promotion import judged
 from domaintraining.controller.revisions import read_revision
 
 JOB_LABEL = "batch.kubernetes.io/job-name"
@@ -79,7 +80,7 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
     config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     by_role = _sorted(config_maps, resource.name)
     record = _record(by_role[ROLE_RUN])
-    return Observed(
+    found = Observed(
         resource=resource,
         now=now,
         record=record,
@@ -89,6 +90,7 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
         jobs=_jobs(found_jobs, pods, resource.uid),
         report=_report(config_maps, record, resource),
     )
+    return judged(found)
 
 
 def _label(body: Object, label: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from domaintraining.api.names import ANNOTATION_RETRAIN
 from domaintraining.api.report import Prompts, Report
 from domaintraining.api.run import Run
-from domaintraining.api.spec import DomainTrainingSpec
+from domaintraining.api.spec import DomainTrainingSpec, Task
 from domaintraining.api.status import DomainTrainingStatus, ModelStatus
 from domaintraining.controller.admission import Place
 from domaintraining.controller.attempt import Attempt
@@ -50,6 +50,10 @@ class Revision:
     """Whether the resource of today owns it; a restored resource adopts it first."""
     keep: bool = False
     """Whether somebody asked to keep it for ever."""
+    accepted: tuple[Task, ...] = ()
+    """Tasks whose prompt passed; the others serve the prompt they had."""
+    baseline: dict[str, str] = field(default_factory=dict)
+    """Files of its baseline, for tasks that had no prompt before it: `<task>.messages.json` and so on."""
 
 
 @dataclass(frozen=True)

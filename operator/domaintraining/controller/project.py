@@ -12,6 +12,7 @@ from domaintraining.controller.conditions import conditions
 from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded
 from domaintraining.controller.journal import journal_words
 from domaintraining.controller.observed import Observed, Revision
+from domaintraining.controller.promotion import promoted_served
 from domaintraining.controller.revisions import completion_time, metrics_of, prompt_config
 from domaintraining.errors import DomainTrainingError
 
@@ -78,14 +79,6 @@ def _auto(observed: Observed) -> str | None:
     same_run = before.run is not None and before.run.number == record.run.number
     chosen = report.auto if report else None
     return chosen or (before.auto if same_run else None) or record.run.auto
-
-
-def promoted_served(observed: Observed) -> Revision | None:
-    """The revision that `<name>-prompt` holds."""
-    served = observed.served
-    if served is None:
-        return None
-    return next((one for one in observed.trained if one.number == served.number), served)
 
 
 def _metrics(observed: Observed, served: Revision | None) -> Metrics | None:

@@ -12,7 +12,7 @@ from domaintraining.api.status import Condition, DomainTrainingStatus, wire
 from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
-from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time
+from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time, pin_problem
 from domaintraining.controller.held import is_held
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
@@ -167,6 +167,8 @@ class Reconciler:
     async def _step(self, observed: Observed, plan: Plan) -> bool:
         cluster = self.cluster
         if plan.step is Step.START:
+            if astray := pin_problem(observed):
+                raise astray  # a run would cost calls, and not be what is asked for
             preflight = observed.preflight or Preflight()
             if preflight.problem is not None:
                 raise preflight.problem

@@ -9,7 +9,7 @@ from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.journal import journal_of
 from domaintraining.controller.observed import Observed
-from domaintraining.controller.project import promoted_served
+from domaintraining.controller.promotion import compared_with, served_from
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.spending import goes_further, spent_by
 from domaintraining.guard import origin_of
@@ -34,7 +34,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         api_server: addresses of the API server.
     """
     resource, spec = observed.resource, observed.resource.spec
-    served, journal = promoted_served(observed), journal_of(resource)
+    served, journal = compared_with(observed), journal_of(resource)
     return Run(
         name=resource.name,
         namespace=resource.namespace,
@@ -59,6 +59,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         spent=_spent(observed, number, journal),
         journal=journal,
         served=served.number if served else None,
+        served_from=served_from(observed, served) if served else {},
         named_servers=[
             one for one in _servers(model, prompt_model) if origin_of(one) in settings.named_origins
         ],

@@ -1,76 +1,82 @@
-"""From a trainer's result to a revision: acceptance by task, and the files of the ConfigMap."""
+"""From a trainer's result to a revision: the files of its ConfigMap, and what its manifest says."""
 
+import base64
+import binascii
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from domaintraining.api.report import MANIFEST_KEY, Prompts
+from domaintraining.api.report import MANIFEST_KEY, Prompts, TaskPrompt
+from domaintraining.api.run import Origin, Run
 from domaintraining.api.runs import PromptConfig, TaskPromptStatus
 from domaintraining.api.scalars import Time
 from domaintraining.api.spec import TASKS, Task
-from domaintraining.api.status import Improvement, Metrics, TaskMetrics, wire
+from domaintraining.api.status import Metrics, wire
 from domaintraining.controller.observed import Object, Revision
 
 TIME: Final = TypeAdapter[str](Time)
 LONGEST_INSTRUCTION: Final = 2048
+BASELINE: Final = "baseline."
+"""Prefix of keys in a revision's binaryData: its baseline's files, for tasks that had no prompt before."""
 
 
-def accepted(prompts: Prompts) -> tuple[Task, ...]:
-    """Tasks whose prompt passes: not worse than the prompt served, else the baseline (NotWorse).
-
-    Without held-out data nothing is known to be worse, and it passes.
-    """
-    metrics = {"entities": prompts.metrics.entities, "relations": prompts.metrics.relations}
-    return tuple(
-        task
-        for task in TASKS
-        if prompts.prompt(task) is not None
-        and ((measured := metrics[task]) is None or measured.verdict != "Worse")
-    )
+def before_of(run: Run) -> dict[Task, Origin]:
+    """For each task of a run where the prompt is kept that it was compared with."""
+    whole = Origin(revision=run.served) if run.served is not None and not run.served_from else None
+    own = Origin(revision=run.number, baseline=True)
+    return {task: run.served_from.get(task) or whole or own for task in run.tasks}
 
 
 def revision_data(
-    result: Prompts, baseline: Prompts, served: Revision | None, facts: dict[str, Any]
-) -> tuple[dict[str, str], bool]:
-    """The files of a revision and whether it is promoted.
-
-    A task that fails keeps the prompt it had: that of the served revision, else the baseline. Where no task
-    passes the run's own prompts are kept as they are, and not served.
+    result: Prompts, baseline: Prompts, run: Run, accepted: tuple[Task, ...], facts: dict[str, Any]
+) -> dict[str, str]:
+    """The files of a revision: the run's own prompts, whether they passed or not.
 
     Args:
         result: the run's prompts.
         baseline: the prompts without training.
-        served: revision served when the run ended.
+        run: the run.
+        accepted: tasks that passed when it ended.
         facts: what the controller knows of the run: completionTime (RFC 3339) and its budget.
     """
-    passed = accepted(result)
     files: dict[str, str] = {}
     tasks: dict[str, Any] = {}
-    kept: list[Task] = []
     for task in TASKS:
-        prompt = result.prompt(task)
-        if prompt is None:
-            continue
-        if task in passed or not passed:
+        if prompt := result.prompt(task):
             files |= prompt.files.files(task)
-            tasks[task] = _facts(result.manifest, task) | _said(prompt.run, prompt.instruction, prompt.demos)
-            continue
-        kept.append(task)
-        before = _before(task, baseline, served)
-        files |= before[0]
-        tasks[task] = before[1]
-    metrics = _metrics(result.metrics, kept, served)
+            tasks[task] = task_facts(result.manifest, task) | _said(prompt)
     manifest = result.manifest | {
         "tasks": tasks,
-        "metrics": wire(metrics),
-        "accepted": list(passed),
-        "promoted": bool(passed),
+        "metrics": wire(result.metrics),
+        "accepted": list(accepted),
+        "promoted": bool(accepted),
+        "served": run.served,
+        "before": {task: wire(origin) for task, origin in before_of(run).items()},
+        "baseline": {task: _said(prompt) for task in TASKS if (prompt := baseline.prompt(task))},
         **facts,
     }
-    files[MANIFEST_KEY] = json.dumps(manifest, ensure_ascii=False, sort_keys=True)
-    return files, bool(passed)
+    files[MANIFEST_KEY] = dump(manifest)
+    return files
+
+
+def baseline_files(baseline: Prompts, run: Run) -> dict[str, str]:
+    """The baseline's files for the tasks that had no prompt before the run."""
+    own = {
+        task for task, origin in before_of(run).items() if origin.baseline and origin.revision == run.number
+    }
+    files: dict[str, str] = {}
+    for task in TASKS:
+        if task in own and (prompt := baseline.prompt(task)):
+            files |= prompt.files.files(task)
+    return files
+
+
+def dump(manifest: Mapping[str, Any]) -> str:
+    """A manifest as it is published."""
+    return json.dumps(manifest, ensure_ascii=False, sort_keys=True)
 
 
 def baseline_data(baseline: Prompts) -> dict[str, str]:
@@ -80,56 +86,23 @@ def baseline_data(baseline: Prompts) -> dict[str, str]:
         if prompt := baseline.prompt(task):
             files |= prompt.files.files(task)
     manifest = baseline.manifest | {"metrics": wire(baseline.metrics), "promoted": False}
-    files[MANIFEST_KEY] = json.dumps(manifest, ensure_ascii=False, sort_keys=True)
+    files[MANIFEST_KEY] = dump(manifest)
     return files
 
 
-def _said(run: int, instruction: str, demos: int) -> dict[str, Any]:
-    return {"run": run, "instruction": instruction[:LONGEST_INSTRUCTION], "demos": demos}
+def _said(prompt: TaskPrompt) -> dict[str, Any]:
+    return {
+        "run": prompt.run,
+        "instruction": prompt.instruction[:LONGEST_INSTRUCTION],
+        "demos": prompt.demos,
+    }
 
 
-def _facts(manifest: dict[str, Any], task: str) -> dict[str, Any]:
+def task_facts(manifest: dict[str, Any], task: str) -> dict[str, Any]:
+    """What a manifest says of a task's prompt."""
     tasks = manifest.get("tasks")
     facts = tasks.get(task) if isinstance(tasks, dict) else None
     return facts if isinstance(facts, dict) else {}
-
-
-def _before(task: Task, baseline: Prompts, served: Revision | None) -> tuple[dict[str, str], dict[str, Any]]:
-    """Files of the prompt that a task had before the run, and what the manifest says of it."""
-    if served is not None and f"{task}.messages.json" in served.data:
-        files = {key: text for key, text in served.data.items() if key.startswith(f"{task}.")}
-        return files, _facts(served.manifest, task)
-    prompt = baseline.prompt(task)
-    assert prompt is not None, "a baseline holds every task of its run"
-    facts = _facts(baseline.manifest, task) | _said(0, prompt.instruction, prompt.demos)
-    return prompt.files.files(task), facts
-
-
-def _metrics(measured: Metrics, kept: list[Task], served: Revision | None) -> Metrics:
-    """Metrics of the prompts that the revision holds; a pair never measured together has no endToEnd."""
-    if not kept:
-        return measured
-    before = metrics_of(served) if served is not None else None
-    changes: dict[str, Any] = {"end_to_end": None}
-    for task in kept:
-        new = getattr(measured, task)
-        changes[task] = getattr(before, task) if before is not None else _of_baseline(new)
-    return measured.model_copy(update=changes)
-
-
-def _of_baseline(new: TaskMetrics) -> TaskMetrics:
-    scores = new.baseline
-    if scores is None:
-        return TaskMetrics()
-    return TaskMetrics(
-        f1=scores.f1,
-        precision=scores.precision,
-        recall=scores.recall,
-        baseline=scores,
-        improvement=Improvement(value=0, low=0, high=0, over="Baseline"),
-        verdict="Unclear",
-        documents=new.documents,
-    )
 
 
 def metrics_of(revision: Revision) -> Metrics:
@@ -156,7 +129,7 @@ def data_digest(data: dict[str, str]) -> str:
 
 def prompt_config(config_map: str, served: Revision) -> PromptConfig:
     """What status says of the served prompt."""
-    tasks = {task: _facts(served.manifest, task) for task in TASKS}
+    tasks = {task: task_facts(served.manifest, task) for task in TASKS}
     said = {
         task: _prompt_status(facts) for task, facts in tasks.items() if f"{task}.messages.json" in served.data
     }
@@ -186,6 +159,50 @@ def read_revision(config_map: Object, uid: str, number: int, run_hash: str, *, k
         manifest = {}
     manifest = manifest if isinstance(manifest, dict) else {}
     owners = config_map["metadata"].get("ownerReferences") or []
-    owned = any(owner.get("uid") == uid for owner in owners)
-    promoted = manifest.get("promoted") is True
-    return Revision(number, run_hash, promoted, data, manifest, owned, keep)
+    return Revision(
+        number,
+        run_hash,
+        promoted=manifest.get("promoted") is True,
+        data=data,
+        manifest=manifest,
+        owned=any(owner.get("uid") == uid for owner in owners),
+        keep=keep,
+        accepted=accepted_of(manifest),
+        baseline=_decoded(config_map.get("binaryData") or {}),
+    )
+
+
+def accepted_of(manifest: dict[str, Any]) -> tuple[Task, ...]:
+    """Tasks that a manifest says passed."""
+    said = manifest.get("accepted")
+    return tuple(task for task in TASKS if isinstance(said, list) and task in said)
+
+
+def origins_before(revision: Revision) -> dict[Task, Origin]:
+    """For each task where its prompt before a revision's run is kept, as far as the manifest says it."""
+    said = revision.manifest.get("before")
+    said = said if isinstance(said, dict) else {}
+    found: dict[Task, Origin] = {}
+    for task in TASKS:
+        try:
+            found[task] = Origin.model_validate(said[task])
+        except (ValidationError, KeyError):
+            continue
+    return found
+
+
+def encoded(baseline: Mapping[str, str]) -> dict[str, str]:
+    """A baseline's files as binaryData of its revision."""
+    return {
+        f"{BASELINE}{key}": base64.b64encode(text.encode()).decode() for key, text in sorted(baseline.items())
+    }
+
+
+def _decoded(binary: Mapping[str, Any]) -> dict[str, str]:
+    files = {}
+    for key, text in binary.items():
+        try:
+            files[str(key).removeprefix(BASELINE)] = base64.b64decode(str(text), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+    return files

@@ -20,6 +20,31 @@ STORIES: dict[str, Story] = {
         lambda world: world.change(optimizer={"seed": 10}),
         lambda world: world.change(),
     ),
+    "weaker acceptance": (
+        lambda world: world.result(BETTER),
+        lambda world: world.change(optimizer={"seed": 10}),
+        lambda world: world.result(WORSE),
+        lambda world: world.change(optimizer={"seed": 10}, acceptance={"require": "Any"}),
+    ),
+    "stronger acceptance": (
+        lambda world: world.result(BETTER),
+        lambda world: world.change(optimizer={"seed": 10}),
+        lambda world: world.result(BETTER),
+        lambda world: world.change(optimizer={"seed": 10}, acceptance={"minF1": 0.9}),
+    ),
+    "pinned": (
+        lambda world: world.result(BETTER),
+        lambda world: world.change(optimizer={"seed": 10}),
+        lambda world: world.result(BETTER),
+        lambda world: world.change(optimizer={"seed": 10}, pinRevision=1, revisionHistoryLimit=1),
+        lambda world: world.change(optimizer={"seed": 10}, revisionHistoryLimit=1),
+    ),
+    "composed": (
+        lambda world: world.change(tasks=["entities", "relations"]),
+        lambda world: world.result(BETTER | {"relations": BETTER["entities"]}),
+        lambda world: world.change(tasks=["entities", "relations"], optimizer={"seed": 10}),
+        lambda world: world.result(BETTER | {"relations": WORSE["entities"]}),
+    ),
     "failed": (
         lambda world: world.report(failure={"reason": "DatasetInvalid", "message": "line 3"}),
         lambda world: world.end_job("Failed"),

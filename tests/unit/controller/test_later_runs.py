@@ -69,7 +69,9 @@ def test_a_rejected_later_run_leaves_ready_as_it_was() -> None:
     assert columns(world) == ("True", "Promoted", "100%")
     assert "Stalled" not in world.conditions
     assert world.conditions["Trained"] == ("True", "Trained")
-    assert world.says("Trained") == "run 2 ended with a result that was not accepted; revision 1 stays served"
+    assert world.says("Trained") == (
+        "run 2 ended with a result that was not accepted (entities: Worse, F1 0.100); revision 1 stays served"
+    )
     assert [one["reason"] for one in world.resource["status"]["history"]] == ["Rejected", "Promoted"]
     assert world.told == ["Queued", "Trained"]
 

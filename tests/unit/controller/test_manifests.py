@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domaintraining.api.names import ANNOTATION_SERVERS, LABEL_QUEUE, MAX_NAME
-from domaintraining.api.run import Run, RunJournal
+from domaintraining.api.run import Origin, Run, RunJournal
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.controller import manifests
 from domaintraining.controller.attempt import Attempt
@@ -105,6 +105,32 @@ def test_what_is_mounted_can_not_be_written() -> None:
     volumes = {one["name"]: one for one in pod["volumes"]}
     assert volumes["served"] == {"name": "served", "configMap": {"name": "docs-prompt-r4"}}
     assert "served" not in {one["name"] for one in job_of()["spec"]["template"]["spec"]["volumes"]}
+
+
+def test_a_served_prompt_of_several_runs_is_mounted_from_their_revisions() -> None:
+    """Each task's request, and what each run had seen; a baseline has seen nothing."""
+    sources = {"entities": Origin(revision=4), "relations": Origin(revision=2)}
+    assert served_files(served=4, served_from=sources) == {
+        "docs-prompt-r4": {
+            "manifest.json": "manifest.json",
+            "entities.request.json": "entities.request.json",
+        },
+        "docs-prompt-r2": {
+            "manifest.json": "manifest-r2.json",
+            "relations.request.json": "relations.request.json",
+        },
+    }
+    sources = {"entities": Origin(revision=4), "relations": Origin(revision=3, baseline=True)}
+    assert served_files(served=4, served_from=sources)["docs-prompt-r3"] == {
+        "baseline.relations.request.json": "relations.request.json"
+    }
+
+
+def served_files(**changes: Any) -> dict[str, dict[str, str]]:
+    """What is mounted as the served prompt: for each ConfigMap paths by key."""
+    volumes = {one["name"]: one for one in job_of(**changes)["spec"]["template"]["spec"]["volumes"]}
+    sources = [one["configMap"] for one in volumes["served"]["projected"]["sources"]]
+    return {one["name"]: {item["key"]: item["path"] for item in one["items"]} for one in sources}
 
 
 def test_every_object_belongs_to_its_resource() -> None:

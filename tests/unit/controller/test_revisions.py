@@ -1,4 +1,4 @@
-"""From a result to a revision: what passes is promoted, what fails keeps the prompt it had."""
+"""From a result to a revision: the run's own prompts, and what they were compared with."""
 
 import json
 from dataclasses import replace
@@ -7,21 +7,24 @@ from typing import Any
 import pytest
 
 from domaintraining.api.report import Prompts
-from domaintraining.api.spec import TASKS
+from domaintraining.api.run import Origin, Run
+from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import Metrics
 from domaintraining.controller.observed import Revision
 from domaintraining.controller.revisions import (
-    accepted,
     baseline_data,
+    baseline_files,
     completion_time,
     data_digest,
+    encoded,
     metrics_of,
+    origins_before,
     prompt_config,
     read_revision,
     revision_data,
 )
 from tests.unit.api.prompts import files, messages, prompts, relation_prompt, task_prompt
-from tests.unit.controller.test_decide import revision
+from tests.unit.controller.test_decide import record, revision
 
 FACTS = {"completionTime": "2026-11-23T12:00:00Z", "budgetExhausted": False}
 
@@ -65,40 +68,27 @@ BASELINE = Prompts.model_validate(
 )
 
 
-def kept(data: dict[str, str], number: int = 2) -> Revision:
+def run(number: int = 2, **changes: Any) -> Run:
+    """A run for both tasks."""
+    return record(number).run.model_copy(update=changes)
+
+
+def kept(data: dict[str, str], number: int = 2, **more: Any) -> Revision:
     """A revision as it is read back from the cluster."""
-    return read_revision({"metadata": {}, "data": data}, "uid-1", number, "hash", keep=False)
+    return read_revision({"metadata": {}, "data": data} | more, "uid-1", number, "hash", keep=False)
 
 
-def composed(result: Prompts, served: Revision | None = None) -> Revision:
-    """The revision that a result becomes."""
-    return kept(revision_data(result, BASELINE, served, FACTS)[0])
-
-
-@pytest.mark.parametrize(
-    ("entities", "relations", "passed"),
-    [
-        ("Improved", "Improved", ("entities", "relations")),
-        ("Unclear", "Worse", ("entities",)),
-        ("Worse", "NotMeasured", ("relations",)),
-        ("Worse", "Worse", ()),
-        (None, "Worse", ("entities",)),
-    ],
-)
-def test_a_task_passes_unless_it_is_known_to_be_worse(
-    entities: str | None, relations: str | None, passed: tuple[str, ...]
-) -> None:
-    """NotWorse, by task; without held-out data nothing is known to be worse."""
-    result = result_of(entities, relations)
-    assert accepted(result) == passed
-    one = composed(result)
-    assert (one.promoted, one.manifest["accepted"]) == (bool(passed), list(passed))
+def made(result: Prompts, *accepted: Task, number: int = 2, **changes: Any) -> Revision:
+    """The revision that a result becomes, as the cluster holds it."""
+    of = run(number, **changes)
+    data = revision_data(result, BASELINE, of, accepted, FACTS)
+    return kept(data, number, binaryData=encoded(baseline_files(BASELINE, of)))
 
 
 def test_a_revision_holds_the_files_byte_for_byte() -> None:
-    """And nothing else but its manifest."""
+    """The run's own, also of a task that did not pass, and nothing else but its manifest."""
     result = result_of()
-    one = composed(result)
+    one = made(result, "entities")
     expected: dict[str, str] = {}
     for task in TASKS:
         prompt = result.prompt(task)
@@ -111,67 +101,84 @@ def test_a_revision_holds_the_files_byte_for_byte() -> None:
         "instruction": "Extract the entities.",
         "demos": 1,
     }
-    assert one.manifest["metrics"] == measured("Improved", "Improved") | {
-        key: value for key, value in one.manifest["metrics"].items() if key == "endToEnd" or key in TASKS
+    assert metrics_of(one) == result.metrics
+    assert (one.promoted, one.accepted) == (True, ("entities",))
+
+
+def test_a_first_run_keeps_its_baseline_beside_it() -> None:
+    """Tasks that had no prompt may need it, whatever revision 0 holds then."""
+    one = made(result_of())
+    assert origins_before(one) == {task: Origin(revision=2, baseline=True) for task in TASKS}
+    assert json.loads(one.baseline["entities.messages.json"]) == messages(0)
+    assert {key.partition(".")[0] for key in one.baseline} == set(TASKS)
+    assert one.manifest["baseline"]["entities"] == {
+        "run": 0,
+        "instruction": "Extract the entities.",
+        "demos": 0,
     }
 
 
-def test_a_task_that_fails_keeps_the_served_prompt_with_its_numbers() -> None:
-    """A pair of prompts that was never measured together has no end-to-end number."""
-    served = composed(result_of(number=1))
-    one = composed(result_of("Worse", "Improved"), served)
-    assert one.promoted
-    assert one.data["entities.messages.json"] == served.data["entities.messages.json"]
-    assert one.manifest["tasks"]["entities"]["run"] == 1
-    assert one.manifest["tasks"]["relations"]["run"] == 2
-    assert metrics_of(one).entities == metrics_of(served).entities
-    assert metrics_of(one).end_to_end is None
-
-
-def test_a_task_that_fails_without_a_served_prompt_keeps_the_baseline() -> None:
-    """What status says of it are the baseline's own numbers: nothing gained."""
-    one = composed(result_of("Worse", "Improved"))
-    assert json.loads(one.data["entities.messages.json"]) == messages(0)
-    assert one.manifest["tasks"]["entities"] == {"run": 0, "instruction": "Extract the entities.", "demos": 0}
-    entities = metrics_of(one).entities
-    assert entities is not None
-    assert (entities.f1, entities.verdict, entities.documents) == (0.5, "Unclear", 40)
-    assert entities.improvement is not None
-    assert entities.improvement.value == 0
-
-
-def test_a_task_that_the_served_revision_lacks_keeps_the_baseline() -> None:
-    """The tasks of the spec may have grown."""
-    only = composed(result_of(number=1))
-    served = replace(
-        only, data={key: text for key, text in only.data.items() if not key.startswith("entities.")}
-    )
-    assert composed(result_of("Worse", "Improved"), served).manifest["tasks"]["entities"]["run"] == 0
-
-
-def test_a_run_in_which_nothing_passes_keeps_its_own_prompts() -> None:
-    """To be looked at; not promoted."""
-    result = result_of("Worse", "Worse")
-    one = composed(result, composed(result_of(number=1)))
-    assert not one.promoted
-    assert one.manifest["tasks"]["entities"]["run"] == 2
-    assert metrics_of(one) == result.metrics
+@pytest.mark.parametrize(
+    ("started", "before", "baselines"),
+    [
+        ({"served": 1}, {"entities": (1, False), "relations": (1, False)}, set()),
+        (
+            {"served": 1, "served_from": {"entities": Origin(revision=1)}},
+            {"entities": (1, False), "relations": (2, True)},
+            {"relations"},
+        ),
+        (
+            {
+                "served": 4,
+                "served_from": {
+                    "entities": Origin(revision=4),
+                    "relations": Origin(revision=3, baseline=True),
+                },
+            },
+            {"entities": (4, False), "relations": (3, True)},
+            set(),
+        ),
+    ],
+)
+def test_a_revision_names_the_prompts_that_it_was_compared_with(
+    started: dict[str, Any], before: dict[str, tuple[int, bool]], baselines: set[str]
+) -> None:
+    """Those served when the run started; a task that had none is compared with the run's baseline."""
+    one = made(result_of(), **started)
+    found = {task: (origin.revision, origin.baseline) for task, origin in origins_before(one).items()}
+    assert found == before
+    assert {key.partition(".")[0] for key in one.baseline} == baselines
 
 
 def test_what_a_trainer_writes_in_its_manifest_decides_nothing() -> None:
-    """Promotion, metrics, time and budget are the controller's."""
+    """Promotion, metrics, origins, time and budget are the controller's."""
     claims: dict[str, Any] = {
         "promoted": True,
         "accepted": ["entities"],
         "metrics": {"entities": {"f1": 1.0}},
         "completionTime": "1970-01-01T00:00:00Z",
         "budgetExhausted": True,
+        "served": 7,
+        "before": {"entities": {"revision": 7}},
     }
-    one = composed(result_of("Worse", "Worse", **claims))
-    assert (one.promoted, one.manifest["accepted"], one.manifest["budgetExhausted"]) == (False, [], False)
+    one = made(result_of("Worse", "Worse", **claims))
+    assert (one.promoted, one.accepted, one.manifest["budgetExhausted"]) == (False, (), False)
     assert metrics_of(one) == result_of("Worse", "Worse").metrics
     assert completion_time(one) == "2026-11-23T12:00:00Z"
+    assert (one.manifest["served"], origins_before(one)["entities"].revision) == (None, 2)
     assert kept(baseline_data(Prompts.model_validate(prompts(manifest=claims)))).promoted is False
+
+
+@pytest.mark.parametrize("said", [None, [], {"entities": 7}, {"entities": {"revision": 0}}, {"other": {}}])
+def test_origins_that_somebody_wrote_stop_nothing(said: Any) -> None:
+    """What can't be read is left out."""
+    assert origins_before(replace(revision(1), manifest={"before": said})) == {}
+
+
+def test_a_baseline_that_somebody_wrote_stops_nothing() -> None:
+    """Bytes that are no text, or no base64."""
+    binary = {"baseline.entities.messages.json": "/w==", "baseline.x": "%", "baseline.y": "b2s="}
+    assert kept({}, binaryData=binary).baseline == {"y": "ok"}
 
 
 def test_the_baseline_is_kept_and_never_promoted() -> None:
@@ -184,7 +191,7 @@ def test_the_baseline_is_kept_and_never_promoted() -> None:
 
 def test_status_tells_the_served_prompt() -> None:
     """Its instruction, cut, and its number of demos."""
-    one = composed(result_of())
+    one = made(result_of())
     said = prompt_config("docs-prompt", one)
     assert (said.config_map, said.revision, said.digest) == ("docs-prompt", 2, data_digest(one.data))
     assert said.entities is not None

@@ -19,7 +19,7 @@ from domaintraining.controller.objects import Kind, address_of
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings
-from tests.unit.api.prompts import prompts, task_prompt
+from tests.unit.api.prompts import files, messages, prompts, task_prompt
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 KEY = ("team", "docs")
@@ -27,6 +27,18 @@ SAMPLES = [{"text": f"Loki stores logs of host {number}.", "entities": []} for n
 SPEC: dict[str, Any] = {"dataset": {"inline": SAMPLES}, "tasks": ["entities"]}
 BETTER: dict[str, Any] = {"entities": {"verdict": "Improved", "f1": 0.8, "precision": 0.8, "recall": 0.8}}
 WORSE: dict[str, Any] = {"entities": {"verdict": "Worse", "f1": 0.1, "precision": 0.1, "recall": 0.1}}
+
+
+def prompt_of(task: str, run: int) -> dict[str, Any]:
+    """A task's prompt, whose bytes say which run made it."""
+    system = f"Extract the {task} as run {run} does."
+    if task == "entities":
+        chat = messages(min(run, 1), system=system)
+        return task_prompt(run=run, files=files(chat), instruction=system, demos=min(run, 1))
+    last = "Text:\n{text}\n\nEntities:\n{entities}"
+    chat = messages(0, system=system, last=last)
+    made = files(chat, prompt=f"{system}\n\n{last}")
+    return task_prompt(run=run, files=made, instruction=system, demos=0)
 
 
 Act = Callable[["World"], None]
@@ -172,8 +184,11 @@ class World:
     def result(self, metrics: dict[str, Any]) -> None:
         """The trainer reports its end with what was measured, and the Job is complete."""
         run = int(self.job()["metadata"]["labels"][LABEL_RUN])
-        baseline = prompts(entities=task_prompt(run=0))
-        result = prompts(entities=task_prompt(run=run), metrics=metrics, manifest={"seed": run})
+        tasks = [task for task in ("entities", "relations") if task in metrics]
+        seen = [f"text-{run}"]
+        baseline = prompts(**{task: prompt_of(task, 0) for task in tasks})
+        made = {task: prompt_of(task, run) for task in tasks}
+        result = prompts(**made, metrics=metrics, manifest={"seed": run, "seen": seen})
         self.report(progress={"percent": 95}, baseline_=baseline, result_=result)
         self.end_job("Complete")
 

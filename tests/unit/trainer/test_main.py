@@ -257,6 +257,19 @@ def test_what_is_served_is_measured_on_texts_that_nobody_has_seen(finished: Fini
     assert "revision 1" in dataset.warnings[0]
 
 
+def test_a_served_prompt_of_two_runs_has_seen_what_both_had(finished: Finished, tmp_path: Path) -> None:
+    """The manifests of the others lie beside its own."""
+    first = finished.bench.prompts(RESULT_KEY)
+    held_out = first.manifest["heldOut"]
+    second = Bench(tmp_path, samples(40))
+    serve_result(second, first, seen=held_out[:1])
+    other = second.folder / "served" / "manifest-r1.json"
+    other.write_text(json.dumps({"seen": held_out[1:3]}))
+    sources = {"entities": {"revision": 2}, "relations": {"revision": 1}}
+    assert second.run(number=3, served=2, servedFrom=sources)[0] == SUCCESS
+    assert second.prompts(RESULT_KEY).manifest["heldOut"] == held_out[3:]
+
+
 def test_the_served_prompt_is_asked_with_this_runs_model(finished: Finished, tmp_path: Path) -> None:
     """After a change of model the served messages are compared on the new one."""
     second = Bench(tmp_path, samples(40))

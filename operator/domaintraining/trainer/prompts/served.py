@@ -39,7 +39,8 @@ def read_served(folder: Path | None, run: Run) -> Served:
     better on the new one, and the old one may be gone from the server.
 
     Args:
-        folder: mounted revision with `<task>.request.json` and `manifest.json`.
+        folder: mounted revision with `<task>.request.json` and `manifest.json`; where prompts of other runs
+            are served with it, their manifests are `manifest-r<N>.json`.
         run: the run; without `served` nothing is read.
 
     Raises:
@@ -52,10 +53,17 @@ def read_served(folder: Path | None, run: Run) -> Served:
         for task in run.tasks
         if (folder / f"{task}.request.json").is_file()
     }
-    seen = _object(folder / MANIFEST_KEY).get("seen", [])
+    others = sorted(folder.glob("manifest-r*.json"))
+    seen = frozenset().union(*(_seen(path) for path in (folder / MANIFEST_KEY, *others)))
+    return Served(requests, seen)
+
+
+def _seen(manifest: Path) -> frozenset[str]:
+    """Digests of the texts that one run had seen, of those whose prompts are served."""
+    seen = _object(manifest).get("seen", [])
     if not isinstance(seen, list):
-        raise _invalid(folder / MANIFEST_KEY, "seen is no list")
-    return Served(requests, frozenset(str(digest) for digest in seen))
+        raise _invalid(manifest, "seen is no list")
+    return frozenset(str(digest) for digest in seen)
 
 
 def _request(path: Path, task: Task, run: Run) -> str:

@@ -41,6 +41,7 @@ COUNTS_NOT: dict[str, Any] = {
     "spent": {"modelCalls": 3},
     "journal": {"kept": True, "claim": "c"},
     "served": 1,
+    "servedFrom": {"entities": {"revision": 1}},
     "namedServers": ["http://p:1"],
     "apiServer": ["10.96.0.1"],
     "outageSeconds": 5,
