@@ -79,10 +79,10 @@ class RealCluster(Cluster):
         for daemon in recorded(self.state):
             daemon.stop(signal.SIGKILL)
         leftovers.end_shims(self.runtime.socket)
-        leftovers.unmount_below(self.state)
         leftovers.forget_networks(network.POD_NETWORK)
         leftovers.remove_control_groups()
         network.down(self._network_record)
+        leftovers.unmount_below(self.state)
         shutil.rmtree(self.state, ignore_errors=True)
 
     def restart_services(self) -> None:
