@@ -189,8 +189,7 @@ def stage(cluster: Cluster, log: Path, **settings: str) -> Iterator[Stage]:
 
 def _install(cluster: Cluster, model_server: str) -> None:
     """All that users install but the Deployment, and a namespace with samples."""
-    cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
+    cluster.define(CRD)
     objects = [one for one in operator_objects(model_server) if one["kind"] != "Deployment"]
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
     samples = {

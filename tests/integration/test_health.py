@@ -60,8 +60,7 @@ def controller(cluster: Cluster, port: int, log: Path, *namespaces: str) -> Iter
 @pytest.fixture
 def definition(cluster: Cluster) -> None:
     """The CRD."""
-    cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
+    cluster.define(CRD)
 
 
 @pytest.mark.usefixtures("definition")
