@@ -42,6 +42,7 @@ def test_every_block_has_its_test() -> None:
         (USE, "sh"),
         (USE, "python"),
         (USE, "python"),
+        ("When a prompt is served", "yaml"),
         ("How hard to try", "yaml"),
         ("What survives", "yaml"),
     ]
@@ -82,6 +83,16 @@ def test_the_journal_is_part_of_a_spec() -> None:
         spec = yaml.safe_load(f"{job}\n{line}")
         smallest = yaml.safe_load(block("On your own cluster", "yaml"))["spec"]
         assert DomainTrainingSpec.model_validate({**smallest, **spec}).job.journal
+
+
+def test_the_gate_is_a_spec() -> None:
+    """As it stands, and with the line behind `#`."""
+    text = block("When a prompt is served", "yaml")
+    for shown, pin in ((text, None), (text.replace("# pin", "  pin"), 3)):
+        spec = DomainTrainingSpec.model_validate(yaml.safe_load(shown)["spec"])
+        assert spec.acceptance.relations
+        assert spec.acceptance.relations.require == "Improved"
+        assert (spec.acceptance.min_f1, spec.pin_revision, spec.revision_history_limit) == (0.6, pin, 5)
 
 
 def test_the_larger_example_is_a_spec() -> None:

@@ -16,7 +16,7 @@ from domaintraining.api.names import (
     run_name,
 )
 from domaintraining.api.report import MANIFEST_KEY
-from domaintraining.api.run import RUN_KEY, Run
+from domaintraining.api.run import RUN_KEY, Origin, Run
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.manifests import AUTHORITIES_KEY, ROLE_TRAINER, labels, owner
 from domaintraining.controller.observed import Object, Resource
@@ -177,7 +177,7 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
 
 def _served_volume(resource: Resource, run: Run, served: int) -> Object:
     """The served revision; where it serves prompts of others, the parts of each, with all their manifests."""
-    if not run.served_from:
+    if all(origin == Origin(revision=served) for origin in run.served_from.values()):
         return {"configMap": {"name": prompt_name(resource.name, served)}}
     items: dict[int, dict[str, str]] = {served: {MANIFEST_KEY: MANIFEST_KEY}}
     for task, origin in run.served_from.items():

@@ -71,10 +71,17 @@ def _as_served(observed: Observed, revision: Revision) -> Revision:
         return replace(revision, promoted=True, accepted=passed) if passed else revision
     for later in reversed(observed.trained):
         if later.manifest.get("served") == revision.number:
-            origins = origins_before(later)
-            passed = tuple(task for task in own if origins.get(task) == Origin(revision=revision.number))
+            before = origins_before(later)
+            passed = tuple(task for task in own if _was_served(revision, task, before.get(task)))
             return replace(revision, promoted=True, accepted=passed) if passed else revision
     return revision
+
+
+def _was_served(revision: Revision, task: Task, origin: Origin | None) -> bool:
+    """Whether a revision served its own prompt, as a run tells that was compared with it."""
+    if origin is None or (origin.baseline and origin.revision > revision.number):
+        return task in revision.accepted  # the run had no such task, or nothing to compare it with
+    return origin == Origin(revision=revision.number)
 
 
 def origins(revision: Revision) -> dict[Task, Origin]:
@@ -234,8 +241,9 @@ def compared_with(observed: Observed) -> Revision | None:
 
 
 def served_from(observed: Observed, served: Revision) -> dict[Task, Origin]:
-    """Where the prompts of a served revision are, if some are not its own; what is gone is left out."""
-    sources = origins(served)
-    if all(origin == Origin(revision=served.number) for origin in sources.values()):
-        return {}
-    return {task: origin for task, origin in sources.items() if _files(_kept(observed, origin), origin, task)}
+    """For each task where the prompt that a revision serves is kept; what is gone is left out."""
+    return {
+        task: origin
+        for task, origin in origins(served).items()
+        if _files(_kept(observed, origin), origin, task)
+    }

@@ -312,3 +312,28 @@ def test_a_restored_resource_serves_a_composed_prompt() -> None:
         world.settle()
         assert (served(world), world.conditions["Ready"]) == (before, ("True", "Promoted"))
         assert world.made(JOB) == jobs
+
+
+def test_a_task_that_is_new_and_fails_keeps_its_baseline() -> None:
+    """The served revision has no prompt for it."""
+    world = World()
+    world.train({"entities": numbers("Improved")})
+    next_run(world, 10, "Worse", "Worse")
+    assert world.conditions["Ready"] == ("False", "Rejected")
+    next_run(world, 11, "Improved", "Worse")
+    assert runs(world) == ("3", "0")
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    assert "relations keeps the baseline's prompt" in world.says("Ready")
+
+
+def test_a_later_run_of_fewer_tasks_changes_no_revision() -> None:
+    """What it was not compared with stays as it was judged."""
+    world = world_of_two_tasks()
+    world.train(outcome("Improved", "Improved"))
+    before = served(world)
+    world.change(optimizer={"seed": 10})
+    world.train({"entities": numbers("Improved")})
+    assert manifest(world)["accepted"] == ["entities"]
+    world.change(optimizer={"seed": 10}, pinRevision=1)
+    world.settle()
+    assert served(world) == before
