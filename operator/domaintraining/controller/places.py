@@ -1,8 +1,9 @@
 """The places on model servers: who waits for one, who has one, and that none is given away twice.
 
-What is known between two looks is a view of the cluster and nothing else: who waits stands in the conditions
-of the resources, who has a place in the Jobs. A place is taken under one lock, from a list of all Jobs made
-then; so neither two workers nor a new process give away more than there are.
+What is known between two looks is a view of the cluster: who waits stands in the conditions of the resources,
+who has a place in the Jobs. Only who was passed over stands nowhere; a new process finds it out anew. A place
+is taken under one lock, from a list of all Jobs made then; so neither two workers nor a new process give away
+more than there are.
 """
 
 import asyncio
