@@ -41,8 +41,10 @@ def whole_life(one: Watched) -> Iterator[tuple[str, Json]]:
     """From creation to a served prompt, a later run, an edit, and deletion."""
     one.apply()
     yield "progressing_created", one.first("created", lambda body: not body["status"].get("conditions"))
-    yield "progressing_queued", one.first("Queued", is_("Ready", "Queued"))
-    yield "progressing_training", one.first("Training", _searching)
+    training = one.first("Training", _searching)
+    if queued := one.shown(is_("Ready", "Queued")):  # a pod may run before the status of its Job is written
+        yield "progressing_queued", queued
+    yield "progressing_training", training
     yield "healthy_promoted", one.first("Promoted", promoted)
     one.forget()
     one.annotate(**RETRAIN)

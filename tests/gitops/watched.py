@@ -37,14 +37,15 @@ class Watched:
 
     def first(self, what: str, holds: Callable[[Json], bool]) -> Json:
         """The first version of which this holds; waits for it."""
-        look = partial(self._first, holds)
+        look = partial(self.shown, holds)
         try:
             return wait_for(f"{self.space}: {what}", look, PATIENCE_SECONDS)
         except AssertionError as error:
             last = [one.get("status") for one in self.versions()[-1:]]
             raise AssertionError(f"{error}; the status shown last: {json.dumps(last)}") from None
 
-    def _first(self, holds: Callable[[Json], bool]) -> Json | None:
+    def shown(self, holds: Callable[[Json], bool]) -> Json | None:
+        """The first version so far of which this holds; None: there is none."""
         return next(filter(holds, self.versions()), None)
 
     def apply(self, metadata: Json | None = None, **spec: Any) -> None:
