@@ -52,6 +52,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
         auto=_auto(observed),
         model=record.run.model if record else before.model,
         prompt_model=record.run.prompt_model if record else before.prompt_model,
+        embedding_model=record.run.embedding_model if record else before.embedding_model,
         dataset=dataset or (before.dataset if same_run else None),
         progress=progress,
         metrics=metrics,

@@ -26,6 +26,7 @@ from domaintraining.trainer.scoring.comparison import (
     own_metrics,
 )
 from domaintraining.trainer.scoring.evaluate import Evaluator
+from domaintraining.trainer.scoring.semantic import Compared, Names, with_semantic
 from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
@@ -162,6 +163,7 @@ class _Stages:
         new, served = self._measure_result(connection, _requests(prompts))
         validation = {task: one.validation_f1 for task, one in found.items()}
         metrics = compared_metrics(new, baseline, served, run.optimizer.seed, validation)
+        metrics = self._with_semantic(connection, metrics, Compared(self._documents, new, baseline, served))
         self._tell("result_measured", "the result is measured", new, metrics)
         self._tally.enter("saving")
         tasks = {
@@ -185,6 +187,17 @@ class _Stages:
             raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message)
         return new, measure_prompts(evaluator, self._served.requests, self._documents)
 
+    def _with_semantic(self, connection: Connection, metrics: Metrics, compared: Compared) -> Metrics:
+        """The number by embeddings, where it is asked for; last, so that the models don't take turns."""
+        run, model = self._run, self._run.embedding_model
+        if model is None:
+            return metrics
+        self._tally.enter("validation", "comparing names by their embeddings")
+        calls = connection.task
+        names = Names(calls, model.name, run.metric.threshold, calls.expect_all)
+        names.learn(compared.names())
+        return with_semantic(metrics, compared, names.alike, run.optimizer.seed)
+
     def _attach(self, key: str, prompts: Prompts) -> None:
         """Add a revision to the report, which holds two."""
         self._attached.append(prompts.model_dump_json(by_alias=True, exclude_none=True))
@@ -194,7 +207,7 @@ class _Stages:
     def _evaluator(self, connection: Connection, step: MeasuredStep) -> Evaluator:
         counted = partial(self._tally.measured, step)
         calls = connection.task
-        return Evaluator(calls, calls.slots, self._run.metric.matching, counted, calls.expect_all)
+        return Evaluator(calls, calls.slots, self._run.metric.letters, counted, calls.expect_all)
 
     def _dataset(self) -> DatasetStatus:
         status = self._material.status()

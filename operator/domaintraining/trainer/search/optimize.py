@@ -227,7 +227,7 @@ def _best_so_far(student: Extraction, watch: Watch, ahead: LookAhead, means: Mea
 
 def _metric(search: Search, means: Means) -> Callable[..., float]:
     run = means.setting.run
-    return sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
+    return sample_metric(search.form, run.metric.letters, run.optimizer.metric_threshold)
 
 
 def _look_ahead(search: Search, means: Means) -> LookAhead:
