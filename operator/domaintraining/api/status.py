@@ -211,6 +211,9 @@ class Summary(WireModel):
     """Domain trained for."""
 
 
+Advice = Annotated[list[Message], Field(max_length=5)]
+
+
 class DomainTrainingStatus(WireModel):
     """What is known about a DomainTraining."""
 
@@ -234,6 +237,9 @@ class DomainTrainingStatus(WireModel):
     """Model that makes embeddings of names, where metric.matching is semantic."""
     dataset: DatasetStatus | None = None
     """Samples of the current run."""
+    advice: Advice = []
+    """What the answers of the current run say about its data and its model: lines whose labels look wrong,
+    types with few examples, whether more samples or a larger model would help. Without sample text."""
     progress: Progress | None = None
     """How far the current run is."""
     metrics: Metrics | None = None

@@ -54,6 +54,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
         prompt_model=record.run.prompt_model if record else before.prompt_model,
         embedding_model=record.run.embedding_model if record else before.embedding_model,
         dataset=dataset or (before.dataset if same_run else None),
+        advice=report.advice if report else before.advice if same_run else [],
         progress=progress,
         metrics=metrics,
         prompt_config=prompt_config(prompt_name(resource.name), served) if served else None,

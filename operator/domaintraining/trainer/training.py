@@ -14,6 +14,7 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.calls.store import Limited
 from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
+from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
 from domaintraining.trainer.prompts.export import check_size, digests, dump, manifest, task_prompt
 from domaintraining.trainer.prompts.served import Served, read_served
@@ -170,11 +171,20 @@ class _Stages:
             task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
             for task, prompt in prompts.items()
         }
-        described = manifest(run, tasks, self._data(seen=digests(self._material.seen())))
+        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(found)}
+        described = manifest(run, tasks, data)
         self._attach(RESULT_KEY, _prompts(prompts, metrics, described))
         self._tally.finish("the result is written")
         self._session.reporter.insist(INSIST_SECONDS)
         self._log.event("result_written", "the result is written")
+
+    def _doctor(self, found: Mapping[Task, Found]) -> dict[str, Any]:
+        """What the answers of the search say about data and model; told in status, whole in the manifest."""
+        findings = {task: self._material.findings(task, one.scores) for task, one in found.items()}
+        told = advice(findings)
+        self._session.reporter.update(advice=list(told))
+        self._log.event("examined", "what the answers say about data and model", advice=list(told))
+        return {task: one.described() for task, one in findings.items()}
 
     def _measure_result(
         self, connection: Connection, requests: Mapping[Task, str]
