@@ -6,6 +6,7 @@ may lead anywhere.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ HERE: Final = ipaddress.ip_network("0.0.0.0/8")
 """Of this network, see RFC 6890; systems take such addresses for themselves."""
 NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 """RFC 6052 and RFC 8215; both with the IPv4 address in the last four bytes."""
+NUMERIC: Final = re.compile(r"[0-9.]+")
 COMPATIBLE: Final = ipaddress.ip_network("::/96")
 
 
@@ -94,9 +96,12 @@ class Guard:
             raise DomainTrainingError(Reason.MODEL_NOT_ALLOWED, message)
 
     def check_literal(self, url: str) -> None:
-        """The same for a URL whose host is an address; names are checked when they are resolved."""
+        """The same for a URL whose host is an address; names are checked when they are resolved.
+
+        `127.1` or `2130706433` are neither: some resolvers take them for addresses, others for names.
+        """
         host, port = origin_of(url)
-        if _parsed(host) is not None:
+        if _parsed(host) is not None or NUMERIC.fullmatch(host):
             self.check(host, port, host)
 
     def addresses(self, host: str, port: int) -> list[str]:
@@ -121,7 +126,7 @@ def refusal(address: str, api_server: Collection[str] = ()) -> str | None:
     """
     parsed = _parsed(address)
     if parsed is None:
-        return "no address"
+        return "no address in its usual spelling"
     servers = {_parsed(one) for one in api_server}
     for one in _meant(parsed):
         for what, holds in (

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 IN_CLUSTER: Final = ("svc", "cluster.local")
-"""Last parts of the names of Services.
+"""Last parts of the names of Services; where the cluster's domain is another, `svc` stands before it.
 
 See https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 """
@@ -64,8 +64,9 @@ class Proxy:
 def in_cluster(url: str) -> bool:
     """Whether a URL names a Service or this machine.
 
-    `ollama`, `ollama.team.svc`, `ollama.team.svc.cluster.local`; over http also `ollama.team`, which no
-    syntax tells from a public name: such a server of the outside is to be named with https.
+    `ollama`, `ollama.team.svc`, and the same in whatever domain the cluster has; over http also
+    `ollama.team`, which no syntax tells from a public name: such a server of the outside is to be named
+    with https.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").removesuffix(".")
@@ -74,7 +75,7 @@ def in_cluster(url: str) -> bool:
         return address.is_loopback
     labels = host.split(".")
     short = len(labels) == 1 or (len(labels) == 2 and parts.scheme.lower() == "http")
-    return short or any(host.endswith(f".{ending}") for ending in IN_CLUSTER)
+    return short or "svc" in labels[2:] or any(host.endswith(f".{ending}") for ending in IN_CLUSTER)
 
 
 def _covers(entry: str, host: str, port: int) -> bool:

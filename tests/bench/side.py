@@ -57,6 +57,7 @@ def make_run(auto: str, slots: int, url: str, model: str) -> Run:
         "tasks": ["entities", "relations"],
         "data": {"file": "samples.jsonl", "source": "bench"},
         "model": {"name": model, "digest": "sha256:0", "endpoint": url, "source": "spec"},
+        "namedServers": [url],
         "maxConcurrentRequests": slots,
         "auto": auto,
     }

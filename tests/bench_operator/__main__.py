@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.bench_operator.measure import Crowd, crowd, trainings
-from tests.bench_operator.stage import Stage, stage
+from tests.bench_operator.stage import Stage, delete_all, stage
 from tests.sandbox.build import controlplane_binary
 from tests.sandbox.cluster import Cluster
 
@@ -43,7 +43,7 @@ def measure(here: Stage, *, quick: bool) -> None:
     writes = f"{running.writes / running.seconds:.1f} status writes/s, the last after {running.lag:.1f} s"
     tell(f"{running.trainings} trainings, a report a second each", f"{writes}, {memory(here)}")
     tell("  their start", spread(few))
-    delete(here)
+    delete_all(here)
     many = crowd(here, 40 if quick else RESOURCES)
     tell(f"{many.resources} new resources at once", f"{spread(many)}, {memory(here)}")
     total = sum(many.requests.values())
@@ -56,16 +56,8 @@ def measure(here: Stage, *, quick: bool) -> None:
     time.sleep(seconds)
     asked = len(here.asked()) - before
     processor = here.seconds_of_processor() - used
-    tell(f"{seconds:.0f} s in which nothing happens", f"{asked} requests, {processor:.2f} s of processor")
-
-
-def delete(here: Stage) -> None:
-    """Removes all resources, and waits until what was made for them is gone."""
-    path = "/apis/training.aegisrag.io/v1alpha1/namespaces/bench/domaintrainings"
-    here.cluster.api.delete(path)
-    deadline = time.monotonic() + 120
-    while here.jobs() and time.monotonic() < deadline:
-        time.sleep(0.5)
+    waiting = f"{seconds:.0f} s, their pods waiting for a node"
+    tell(waiting, f"{asked / seconds:.0f} requests/s, {processor / seconds:.0%} of a processor")
 
 
 def memory(here: Stage) -> str:

@@ -21,6 +21,7 @@ from domaintraining.api.names import report_name
 from domaintraining.api.report import REPORT_KEY
 from tests.integration.trainings import GROUP, SAMPLES
 from tests.integration.waiting import wait_for
+from tests.sandbox.api import ApiError
 from tests.sandbox.cluster import REPOSITORY, Cluster
 from tests.sandbox.components import free_ports
 from tests.sandbox.environment import CONTROLLER, CRD, NAMESPACE, operator_objects
@@ -70,8 +71,10 @@ def model_server(request: Received) -> Reply:
 class Stage:
     """A cluster, and the controller as a process beside it."""
 
-    def __init__(self, cluster: Cluster, process: subprocess.Popen[bytes], port: int) -> None:
-        self.cluster, self.process, self._port = cluster, process, port
+    def __init__(
+        self, cluster: Cluster, process: subprocess.Popen[bytes], port: int, server: Loopback
+    ) -> None:
+        self.cluster, self.process, self._port, self.server = cluster, process, port, server
 
     def memory(self) -> tuple[float, float]:
         """What the controller holds now, and the most that it ever held, in MB of 10^6 bytes."""
@@ -99,12 +102,13 @@ class Stage:
         """Its requests so far; watches count when they are over."""
         return [Asked.of(one) for one in self.cluster.audited() if one["user"]["username"] == OPERATOR]
 
-    def create(self, count: int) -> dict[str, datetime]:
+    def create(self, count: int, **spec: Any) -> dict[str, datetime]:
         """Makes so many resources as fast as it can; gives when each was there, by its name."""
         path = f"{GROUP}/namespaces/{SPACE}/domaintrainings"
 
         def one(name: str) -> tuple[str, datetime]:
-            self.cluster.api.create(path, BODY | {"metadata": {"name": name, "namespace": SPACE}})
+            named = {"metadata": {"name": name, "namespace": SPACE}}
+            self.cluster.api.create(path, BODY | named | {"spec": BODY["spec"] | spec})
             return name, datetime.now(UTC)
 
         with ThreadPoolExecutor(HANDS) as hands:
@@ -128,6 +132,14 @@ class Stage:
         path = f"/api/v1/namespaces/{SPACE}/configmaps/{report_name(name, 1)}"
         self.cluster.api.patch(path, {"data": {REPORT_KEY: json.dumps(report)}})
 
+    def stalled(self, name: str) -> tuple[str, str]:
+        """Why a resource needs a person: reason and message; empty where it does not."""
+        found = self.cluster.api.get(f"{GROUP}/namespaces/{SPACE}/domaintrainings/{name}")
+        for one in found.get("status", {}).get("conditions", []):
+            if one["type"] == "Stalled" and one["status"] == "True":
+                return one["reason"], one["message"]
+        return "", ""
+
     def percents(self) -> dict[str, int]:
         """The progress in each status."""
         found = self.cluster.api.items(f"{GROUP}/namespaces/{SPACE}/domaintrainings")
@@ -138,12 +150,13 @@ class Stage:
 
 
 @contextmanager
-def stage(cluster: Cluster, log: Path) -> Iterator[Stage]:
-    """The controller on a cluster that runs, until the block ends.
+def stage(cluster: Cluster, log: Path, **settings: str) -> Iterator[Stage]:
+    """The controller on a cluster that runs, until the block ends; then its resources go.
 
     Args:
         cluster: without an operator.
         log: file for what the controller says.
+        settings: further ones of its environment.
     """
     with Loopback(model_server) as server:
         _install(cluster, server.url)
@@ -158,24 +171,25 @@ def stage(cluster: Cluster, log: Path) -> Iterator[Stage]:
             "OLLAMA_MODEL_GENERATION": MODEL,
             "TRAININGS_PER_SERVER": "1000",
             "HEALTH_PORT": str(port),
+            **settings,
         }
         command = [sys.executable, "-m", "domaintraining", "controller"]
         with (
             log.open("wb") as output,
             subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT) as process,
         ):
+            here = Stage(cluster, process, port, server)
             try:
-                here = Stage(cluster, process, port)
                 wait_for("the controller", here.ready)
                 yield here
+                delete_all(here)
             finally:
                 process.kill()
 
 
 def _install(cluster: Cluster, model_server: str) -> None:
     """All that users install but the Deployment, and a namespace with samples."""
-    cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
+    cluster.define(CRD)
     objects = [one for one in operator_objects(model_server) if one["kind"] != "Deployment"]
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
     samples = {
@@ -186,6 +200,23 @@ def _install(cluster: Cluster, model_server: str) -> None:
     }
     whole = {"apiVersion": "v1", "kind": "List", "items": [*objects, space, samples]}
     cluster.kubectl("apply", "--filename=-", input=json.dumps(whole))
+
+
+def delete_all(here: Stage) -> None:
+    """Removes all resources, and waits until what was made for them is gone."""
+    here.cluster.api.delete(f"{GROUP}/namespaces/{SPACE}/domaintrainings")
+    owned = "training.aegisrag.io/name"
+    made = f"/api/v1/namespaces/{SPACE}/configmaps"
+    wait_for("the end of all Jobs", lambda: not here.jobs(), seconds=300)
+    wait_for("the rest", lambda: not here.cluster.api.items(made, labelSelector=owned), seconds=300)
+
+
+def answers(cluster: Cluster) -> bool:
+    """Whether the API server takes all requests, also after it was started anew."""
+    try:
+        return cluster.api.text("/readyz") == "ok"
+    except (OSError, ApiError):
+        return False
 
 
 def by_kind(asked: list[Asked]) -> Counter[str]:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from tests.e2e import images
+from tests.e2e.images.debian import hindrance
 from tests.e2e.node import requirements
 from tests.e2e.node.programs import built_programs
 from tests.sandbox.build import helm_binary
@@ -30,7 +31,7 @@ def main(given: Sequence[str] | None = None) -> int:
         "--where-possible", action="store_true", help="no failure where this machine can't have a node"
     )
     arguments, rest = parser.parse_known_args(given)
-    if reason := requirements.obstacle():
+    if reason := requirements.obstacle() or hindrance():
         print(f"e2e not run here, because {reason}", flush=True)
         return 0 if arguments.where_possible else 1
     signal.signal(signal.SIGTERM, _interrupt)

@@ -48,8 +48,13 @@ def start_demo(product: Product, space: str, job: Json | None = None) -> None:
 
 
 def finish_demo(product: Product, space: str, calls_before: int) -> FinishedRun:
-    """Waits for the demo's end. Raises AssertionError with its conditions where it comes to none."""
-    wait_for(f"{space}/{NAME} is Ready", lambda: is_ready(product, space), RUN_SECONDS)
+    """Waits for the demo's end. Raises AssertionError with its state where it comes to none."""
+    try:
+        wait_for(f"{space}/{NAME} is Ready", lambda: is_ready(product, space), RUN_SECONDS)
+    except AssertionError as error:
+        in_space = f"--namespace={space}"
+        state = product.cluster.kubectl(in_space, "describe", "domaintrainings,pods")
+        raise AssertionError(f"{error}\n{state}") from None
     status = resource_of(product, space)["status"]
     path = f"/api/v1/namespaces/{space}/configmaps/{status['promptConfig']['configMap']}"
     prompt = product.cluster.api.get(path)["data"]

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from domaintraining.api.reasons import Reason
+from tests.e2e import images
 from tests.e2e.product import Product
 from tests.integration.rights import Right, granted, is_trainer, refused, used
+from tests.integration.trainings import apply, condition, ready, status
+from tests.integration.waiting import wait_for
 from tests.sandbox.environment import CONTROLLER, NAMESPACE
 
 Json = dict[str, Any]
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
 OTHERS = (CONTROLLER, "coredns")
+
+
+def test_a_name_in_use_and_a_run_that_another_follows(product: Product, space: str) -> None:
+    """What the other tests here don't come by: a Job of somebody else, and a spec that changes on the way."""
+    jobs = f"/apis/batch/v1/namespaces/{space}/jobs"
+    stranger = {"name": "main", "image": images.TRAINER, "command": ["true"]}
+    template = {"spec": {"restartPolicy": "Never", "containers": [stranger]}}
+    product.cluster.api.create(
+        jobs, {"metadata": {"name": "docs-r1-a1"}, "spec": {"template": template, "suspend": True}}
+    )
+    apply(product, space, tasks=["entities"])
+    wait_for("Stalled", lambda: condition(product, space, "Stalled")[1] == Reason.NAME_CONFLICT)
+    product.cluster.api.delete(f"{jobs}/docs-r1-a1")
+    wait_for("Training", lambda: condition(product, space, "Ready")[1] == Reason.TRAINING, 90)
+    apply(product, space, tasks=["relations"])
+    wait_for("run 2", lambda: status(product, space)["run"]["number"] == 2, 60)
+    ready(product, space)
 
 
 def test_every_right_of_the_operator_is_used_and_none_is_missing(product: Product) -> None:

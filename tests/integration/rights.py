@@ -41,9 +41,7 @@ def used(event: Json) -> Iterator[Right]:
 
 def refused(events: Iterable[Json]) -> list[str]:
     """The requests that a right was missing for; 403 is also what a quota or a closing namespace says."""
-    return [
-        event["requestURI"] for event in events if event.get("annotations", {}).get(DECISION) == "forbid"
-    ]
+    return [event["requestURI"] for event in events if event.get("annotations", {}).get(DECISION) == "forbid"]
 
 
 def is_trainer(user: str, others: Iterable[str]) -> bool:

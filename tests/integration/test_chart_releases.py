@@ -211,9 +211,7 @@ def test_without_keep_an_uninstall_removes_everything(
 
 def test_without_its_crd_the_chart_leaves_yours_alone(release: Release, sandbox: EmptySandbox) -> None:
     """It is not touched by install and uninstall; the notes say how to get it."""
-    sandbox.cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-    established = ("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
-    sandbox.cluster.kubectl(*established)
+    sandbox.cluster.define(CRD)
     written = release.definition()
     said = release.install(crds={"enabled": False})
     assert "kubectl apply --server-side -f crds/domaintrainings.yaml" in said

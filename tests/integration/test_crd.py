@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from domaintraining.api.crd import crd
 from domaintraining.api.hashing import run_hash
 from domaintraining.api.names import GROUP, PLURAL, VERSION
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import DomainTrainingStatus, wire
 from tests.sandbox.api import ApiError
 from tests.sandbox.cluster import Cluster
+from tests.sandbox.environment import CRD
 from tests.unit.api.statuses import full_status
 
 FILES = Path(__file__).parent / "crd"
@@ -22,7 +22,6 @@ BAD = sorted((FILES / "bad").glob("*.yaml"))
 GOOD = sorted((FILES / "good").glob("*.yaml"))
 NAMESPACE = f"crd-{uuid.uuid4().hex[:8]}"
 RESOURCES = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}/{PLURAL}"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 Json = dict[str, Any]
 
@@ -30,9 +29,7 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def served(cluster: Cluster) -> Iterator[Cluster]:
     """A cluster that serves DomainTrainings, and an empty namespace for them."""
-    definition = crd()
-    cluster.api.patch(f"{DEFINITIONS}/{definition['metadata']['name']}", definition, "apply")
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{PLURAL}.{GROUP}")
+    cluster.define(CRD)
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield cluster
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

@@ -14,9 +14,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.bench_operator.stage import stage
+from tests.bench_operator.stage import answers, stage
 from tests.integration.waiting import wait_for
-from tests.sandbox.api import ApiError
 from tests.sandbox.cluster import REPOSITORY, Cluster
 from tests.sandbox.components import free_ports
 from tests.sandbox.environment import CONTROLLER, NAMESPACE
@@ -61,8 +60,7 @@ def controller(cluster: Cluster, port: int, log: Path, *namespaces: str) -> Iter
 @pytest.fixture
 def definition(cluster: Cluster) -> None:
     """The CRD."""
-    cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD}")
+    cluster.define(CRD)
 
 
 @pytest.mark.usefixtures("definition")
@@ -113,11 +111,3 @@ def test_watches_go_on_when_a_token_was_replaced(cluster: Cluster, tmp_path: Pat
         here.create(1)
         wait_for("its Job", here.jobs, seconds=90)
         wait_for("ready", here.ready, seconds=90)
-
-
-def answers(cluster: Cluster) -> bool:
-    """Whether the API server takes requests again."""
-    try:
-        return bool(cluster.api.get("/api/v1/namespaces/default"))
-    except (OSError, ApiError):
-        return False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from domaintraining.controller.network import DNS_PORTS
+from tests.bench_operator.stage import stage
 from tests.integration.trainings import apply, ready
 from tests.integration.waiting import wait_for
 from tests.sandbox import kubeconfig
+from tests.sandbox.cluster import Cluster
 from tests.sandbox.environment import Sandbox
 
 Json = dict[str, Any]
@@ -56,6 +59,19 @@ def test_a_runs_pods_have_a_policy_as_long_as_the_run_goes(sandbox: Sandbox, spa
     }
     ready(sandbox, space)
     wait_for("its end", lambda: not api.items(policies))
+
+
+def test_a_name_that_leads_to_this_machine_gets_no_request(cluster: Cluster, tmp_path: Path) -> None:
+    """Though all endpoints are allowed, and the server there is the one that is named by its address."""
+    with stage(cluster, tmp_path / "log", ALLOWED_ENDPOINTS="*") as here:
+        endpoint = f"http://localhost:{port_of(here.server.url)}"
+        here.create(1, model={"endpoint": endpoint})
+        wait_for("Stalled", lambda: here.stalled("t0000")[0])
+        reason, message = here.stalled("t0000")
+        assert reason == "ModelNotAllowed"
+        assert "this machine (loopback)" in message
+        assert "MODEL_SERVERS" in message
+        assert here.server.received == []
 
 
 def allowed(policy: Json) -> set[tuple[str, int]]:

@@ -140,6 +140,21 @@ class Cluster:
             raise SandboxError(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")
         return answer.stdout
 
+    def define(self, crd: Path) -> None:
+        """Applies a CRD and returns when its resources are served; SandboxError otherwise.
+
+        No `kubectl wait`: it fails on a CRD that has no conditions yet.
+        """
+        self.kubectl("apply", "--server-side", f"--filename={crd}")
+        name = self.kubectl("get", f"--filename={crd}", "--output=jsonpath={.metadata.name}")
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+
+        def established() -> bool:
+            conditions = (self.api.get(path).get("status") or {}).get("conditions") or []
+            return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+        self._wait("the CRD", established)
+
     def kubeconfig_for(self, service_account: str, namespace: str, *, hours: int = 24) -> Path:
         """A kubeconfig with a token of an existing service account, and this namespace as its default."""
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}

@@ -117,9 +117,7 @@ class Sandbox:
 
     def _install(self, model_server: str, say: Say) -> None:
         say("applying the CRD, the operator's rights and the operator")
-        self.cluster.kubectl("apply", "--server-side", f"--filename={CRD}")
-        established = "--for=condition=Established"
-        self.cluster.kubectl("wait", established, "--timeout=60s", f"--filename={CRD}")
+        self.cluster.define(CRD)
         objects = {"apiVersion": "v1", "kind": "List", "items": operator_objects(model_server)}
         self.cluster.kubectl("apply", "--filename=-", input=json.dumps(objects))
         self.wait_for("the operator", self._rolled_out)

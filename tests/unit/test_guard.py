@@ -128,6 +128,17 @@ def test_a_url_with_an_address_is_checked_without_a_question(url: str, *, allowe
         guard.check_literal(url)
 
 
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0177.0.0.1", "10.1", "1.2.3.4.5", "999.1.1.1", "010.0.0.1."]
+)
+def test_an_address_in_an_unusual_spelling_is_refused(host: str) -> None:
+    """Resolvers disagree on what it means, and clients refuse it as if no server were there."""
+    with pytest.raises(DomainTrainingError, match="no address") as refused:
+        Guard().check_literal(f"http://{host}:11434/x")
+    assert refused.value.reason is Reason.MODEL_NOT_ALLOWED
+    Guard(frozenset({(host.removesuffix("."), 11434)})).check_literal(f"http://{host}:11434")
+
+
 @pytest.mark.parametrize("host", ["ollama.here", "OLLAMA.here."])
 def test_what_the_owner_named_may_lead_anywhere(host: str) -> None:
     """That host at that port, in any spelling, and no other port of it."""

@@ -24,7 +24,11 @@ PROXY = "http://proxy.corp:3128"
         ("http://10.0.0.1:11434", False),
         ("http://[fd00::1]:11434", False),
         ("http://svc.gpu.example", False),
-        ("http://xsvc.evil.svc.example", False),
+        ("https://svc.gpu.example", False),
+        ("http://xsvc.evil.xsvc.example", False),
+        ("http://ollama.team.svc.corp.internal:11434", True),
+        ("https://0.ollama.team.svc.corp.internal", True),
+        ("https://ollama.team.cluster.local", True),
     ],
 )
 def test_names_of_services_and_loopback_are_in_the_cluster(url: str, inside: bool) -> None:  # noqa: FBT001

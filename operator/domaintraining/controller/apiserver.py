@@ -10,7 +10,7 @@ from domaintraining.controller.cluster import ENDPOINT_SLICE, Cluster, ClusterEr
 
 HOLDS: Final = 60.0
 """Seconds for which what was found is taken for true."""
-HOLDS_SHORT: Final = 5.0
+HOLDS_SHORT: Final = 1.0
 """The same where there was nothing: an API server on loopback writes none."""
 USUAL_PORTS: Final = frozenset({443, 6443})
 

@@ -8,15 +8,18 @@ from domaintraining.api.names import (
     LABEL_NAME,
     prompt_name,
     report_name,
+    run_name,
 )
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
+from domaintraining.api.run import Run
 from domaintraining.controller import manifests
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.claims import make_claim
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
     JOB,
+    NETWORK_POLICY,
     Cluster,
     ClusterError,
 )
@@ -107,9 +110,20 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
     await make_claim(cluster, resource)
     for body in manifests.build_rights(resource, run.number):
         await put(cluster, body)
-    if network and (policy := await network.policy(resource, run)):
-        await put(cluster, policy)
+    if network:
+        await restrict(cluster, resource, run, network)
     await create_job(cluster, resource, build_job(resource, run, attempt, settings))
+
+
+async def restrict(cluster: Cluster, resource: Resource, run: Run, network: Network) -> None:
+    """Make a run's policy as it has to be now; where none is wanted, that of an earlier attempt goes."""
+    policy = await network.policy(resource, run)
+    if policy is not None:
+        await put(cluster, policy)
+        return
+    await remove(
+        cluster, (resource.namespace, resource.name), NETWORK_POLICY, run_name(resource.name, run.number)
+    )
 
 
 async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:

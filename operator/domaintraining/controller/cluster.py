@@ -83,6 +83,9 @@ class Cluster(Protocol):
     async def find(self, kind: Kind, namespace: str | None, labels: Mapping[str, str]) -> list[JsonObject]:
         """All objects with the labels, in one namespace or (None) in all."""
 
+    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:
+        """Events of type Warning about the object with this uid, up to 50 of them."""
+
     async def apply(self, obj: JsonObject) -> JsonObject:
         """Server-side apply with force: creates the object or sets the fields given; gives the result.
 

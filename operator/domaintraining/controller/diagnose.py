@@ -1,5 +1,6 @@
 """What Jobs and pods say is wrong, as one of our reasons. Pure; table tests show each case."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -132,6 +133,28 @@ def _container(status: dict[str, Any]) -> dict[str, Any]:
 
 def _words(values: dict[str, Any]) -> str:
     return f"{values.get('reason', '')}: {values.get('message', '')}"[:500]
+
+
+def refused_pods(warnings: Sequence[Object]) -> DomainTrainingError | None:
+    """Why a Job that should have a pod has none, in the Job controller's words; None: they don't say.
+
+    Args:
+        warnings: events of events.k8s.io/v1 about the Job.
+    """
+    notes = [
+        (str(one.get("series", {}).get("lastObservedTime") or _time_of(one)), str(one.get("note", "")))
+        for one in warnings
+        if one.get("reason") == "FailedCreate"
+    ]
+    if not notes:
+        return None
+    # each try has a pod name of its own, and the message should stay what it is
+    return failure_of_creation(403, re.sub(r'pods "[^"]*"', "its pod", max(notes)[1]))
+
+
+def _time_of(event: Object) -> str:
+    times = (event.get(key) for key in ("deprecatedLastTimestamp", "eventTime"))
+    return str(next((one for one in times if one), ""))
 
 
 def failure_of_job(job: JobState) -> DomainTrainingError:

@@ -83,8 +83,7 @@ def _watches(vitals: Vitals, now: float) -> Iterator[Fault]:
         since = vitals.started if heard is None else heard
         if heard is not None and now - heard < SILENT:
             continue
-        # what could not be heard because nothing answered is no fault of the watch
-        answered = now - max(since, vitals.answering) if vitals.answering is not None else 0.0
+        answered = _answered(vitals, since, now)
         yield Fault(
             f"watch {path}",
             since,
@@ -93,6 +92,11 @@ def _watches(vitals: Vitals, now: float) -> Iterator[Fault]:
             f"server answers everything else for {HOPELESS:.0f} s",
             restart=answered >= HOPELESS,
         )
+
+
+def _answered(vitals: Vitals, since: float, now: float) -> float:
+    """For how long of the time since then all was answered: an outage is not held against a part."""
+    return now - max(since, vitals.answering) if vitals.answering is not None else 0.0
 
 
 def _queue(vitals: Vitals, now: float) -> Iterator[Fault]:
@@ -119,9 +123,12 @@ def _queue(vitals: Vitals, now: float) -> Iterator[Fault]:
 
 def _resync(vitals: Vitals, now: float) -> Iterator[Fault]:
     last = vitals.started if vitals.resynced is None else vitals.resynced
-    if now - last >= vitals.resync_seconds + RESYNC_GRACE:
-        remedy = "look at the API server; the process is started anew"
-        yield Fault("resync", last, "the look at everything has not ended", remedy, restart=True)
+    longest = vitals.resync_seconds + RESYNC_GRACE
+    if now - last >= longest:
+        answered = _answered(vitals, last, now)
+        remedy = "look at the API server; the process is started anew where it answers everything meanwhile"
+        what = "the look at everything has not ended"
+        yield Fault("resync", last, what, remedy, restart=answered >= longest)
 
 
 def ready(found: list[Fault]) -> bool:

@@ -30,8 +30,6 @@ SHORTEST_LIFE: Final = 60
 """Seconds that a finished Job stays at least: one that is gone before it was seen would be made again."""
 FINAL_EXIT_CODES: Final = (3, 75)
 """A failure that needs a change, and one that may pass, which the controller tries again."""
-TERMINATED: Final = 143
-"""The trainer was told to end, as when its Job is suspended: no failure of its own."""
 USER: Final = 65532
 """The image's user and group, which have no name there."""
 RESTRICTED_POD: Final[Object] = {
@@ -91,13 +89,10 @@ def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings
 
 
 def _failure_rules() -> list[Object]:
-    def codes(*values: int) -> Object:
-        return {"containerName": CONTAINER, "operator": "In", "values": list(values)}
-
+    codes = {"containerName": CONTAINER, "operator": "In", "values": list(FINAL_EXIT_CODES)}
     return [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "FailJob", "onExitCodes": codes(*FINAL_EXIT_CODES)},
-        {"action": "Ignore", "onExitCodes": codes(TERMINATED)},
+        {"action": "FailJob", "onExitCodes": codes},
     ]
 
 

@@ -20,6 +20,7 @@ from domaintraining.controller.objects import EVENT, Kind, address_of, kind_of
 
 PAGE: Final = 200
 AT_ONCE: Final = 20
+MOST_WARNINGS: Final = 50
 RETRIES: Final = 3
 LONGEST_PAUSE: Final = 30.0
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
@@ -93,6 +94,12 @@ class KubeCluster:
             if not token:
                 return found
             query = {"labelSelector": selector, "limit": str(PAGE), "continue": token}
+
+    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:
+        """Events of type Warning about an object."""
+        query = {"fieldSelector": f"regarding.uid={uid},type=Warning", "limit": str(MOST_WARNINGS)}
+        found: list[JsonObject] = (await self._send("GET", EVENT.path(namespace), query))["items"]
+        return found
 
     async def apply(self, obj: JsonObject) -> JsonObject:
         """Server-side apply with force."""

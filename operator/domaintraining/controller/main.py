@@ -57,7 +57,6 @@ async def run(settings: Settings) -> int:
     obey_signals(stop)
     cluster = await KubeCluster.connect(os.environ)
     api_server = ApiServer(cluster, os.environ, settings.api_server_cidrs)
-    await api_server.look()
     guard = Guard(settings.named_origins, api_server.addresses)
     reach = replace(settings.reach, guard=guard)
     servers, pulls = HttpModelServers(reach), Pulls(partial(http_lines, reach=reach))
@@ -72,7 +71,7 @@ async def run(settings: Settings) -> int:
     register_login(kopf.get_default_registry(), watches, cluster.watch_session)
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
-        asyncio.create_task(queue.run(), name="queue"),
+        asyncio.create_task(work(queue, api_server), name="queue"),
         asyncio.create_task(resync(cluster, queue, settings, health.resynced), name="resync"),
         asyncio.create_task(serve(health, settings.health_port), name="probes"),
         asyncio.create_task(health.beat(), name="health"),
@@ -109,6 +108,15 @@ def _code(done: set[asyncio.Task[Any]]) -> int:
             log.error("%s ended", task.get_name())
             return 1
     return 0
+
+
+async def work(queue: WorkQueue, api_server: ApiServer) -> None:
+    """Work on the queue, once it was tried to learn the API server's addresses: no model server has them.
+
+    An API server that is slow may take minutes for that, while the probes are to be answered.
+    """
+    await api_server.look()
+    await queue.run()
 
 
 async def watch(queue: WorkQueue, settings: Settings, stop: asyncio.Event) -> None:

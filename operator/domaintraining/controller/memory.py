@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from domaintraining.controller.cluster import ClusterError, JsonObject
-from domaintraining.controller.objects import DOMAIN_TRAINING, Kind, address_of, carries
+from domaintraining.controller.objects import DOMAIN_TRAINING, EVENT, Kind, address_of, carries
 
 Address = tuple[Kind, str, str]
 
@@ -44,6 +44,11 @@ class MemoryCluster:
             for (own_kind, own_namespace, _), obj in sorted(self.objects.items(), key=lambda item: item[0])
             if own_kind == kind and namespace in {None, own_namespace} and carries(obj, labels)
         ]
+
+    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:
+        """Events of type Warning about an object."""
+        found = await self.find(EVENT, namespace, {})
+        return [one for one in found if one.get("type") == "Warning" and one["regarding"]["uid"] == uid]
 
     async def apply(self, obj: JsonObject) -> JsonObject:
         """Create an object or set the fields given."""

@@ -109,10 +109,9 @@ def service_namespace(host: str, own: str) -> str | None:
 
 def resolvers(text: str) -> list[str]:
     """Addresses of the name servers in a resolv.conf."""
-    found = [
-        line.split()[1] for line in text.splitlines() if line.startswith("nameserver ") and line.split()[1:]
-    ]
-    return sorted({one for one in found if _is_address(one)})
+    lines = (line.split() for line in text.splitlines())
+    found = {words[1] for words in lines if words[:1] == ["nameserver"] and words[1:]}
+    return sorted(one for one in found if _is_address(one))
 
 
 def _is_address(text: str) -> bool:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -24,7 +24,7 @@ from domaintraining.api.spec import TASKS, DomainTrainingSpec, Task
 from domaintraining.api.status import DomainTrainingStatus
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, POD, Cluster
-from domaintraining.controller.diagnose import read_job
+from domaintraining.controller.diagnose import read_job, refused_pods
 from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_RUN, ROLE_SERVED, build_report
 from domaintraining.controller.objects import carries, number_of
 from domaintraining.controller.observed import (
@@ -39,6 +39,8 @@ from domaintraining.controller.observed import (
 from domaintraining.controller.revisions import read_revision
 
 JOB_LABEL = "batch.kubernetes.io/job-name"
+SLOWEST_POD: Final = timedelta(seconds=3)
+"""A Job's pod is made within a second where nothing refuses it."""
 
 
 def read_resource(body: Object) -> Resource:
@@ -71,14 +73,19 @@ def read_status(values: dict[str, Any]) -> DomainTrainingStatus:
 
 
 async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observed:
-    """Everything in the cluster that belongs to a resource: three calls, four where there is a Job."""
+    """Everything in the cluster that belongs to a resource: three calls, four where there is a Job.
+
+    One more where a Job is without a pod for a while.
+    """
     mine = {LABEL_NAME: resource.name}
     # Jobs before reports: a Job that has ended has reported, and its report is seen with it
     found_jobs = await cluster.find(JOB, resource.namespace, mine)
     pods = await cluster.find(POD, resource.namespace, mine) if found_jobs else []
+    jobs = _jobs(found_jobs, pods, resource.uid)
     config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     by_role = _sorted(config_maps, resource.name)
     record = _record(by_role[ROLE_RUN])
+    explained = [await _explained(cluster, resource.namespace, job, now) for job in jobs]
     return Observed(
         resource=resource,
         now=now,
@@ -86,9 +93,16 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
         runs=tuple(by_role[ROLE_RUN]),
         revisions=_revisions(by_role[ROLE_PROMPT], resource.uid),
         served=next(iter(_revisions(by_role[ROLE_SERVED], resource.uid)), None),
-        jobs=_jobs(found_jobs, pods, resource.uid),
+        jobs=tuple(explained),
         report=_report(config_maps, record, resource),
     )
+
+
+async def _explained(cluster: Cluster, namespace: str, job: JobState, now: datetime) -> JobState:
+    """The Job, with why its pods are refused: nothing but events tells of that."""
+    if not (job.podless and job.held_since and now - job.held_since > SLOWEST_POD):
+        return job
+    return replace(job, trouble=job.trouble or refused_pods(await cluster.warnings(namespace, job.uid)))
 
 
 def _label(body: Object, label: str) -> str:

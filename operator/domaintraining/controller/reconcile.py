@@ -43,6 +43,8 @@ MOST_STEPS: Final = 8
 PROGRESS_PAUSE: Final = timedelta(seconds=3)
 """Shortest time between two status writes that tell of progress only."""
 LOOK_AGAIN: Final = 30.0
+PODLESS_LOOK: Final = 5.0
+"""Nothing that is watched changes when a Job's pod is refused, nor when a quota is raised."""
 PULL_LOOK: Final = 2.0
 SERVER_LOOK: Final = 10.0
 TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULLING})
@@ -244,6 +246,8 @@ class Reconciler:
             return max(1.0, min(left, LOOK_AGAIN))
         if step is Step.SUPERSEDE:
             return 0.0
+        if observed.job is not None and observed.job.podless and observed.job.held_since is not None:
+            return PODLESS_LOOK
         held = _is_far(observed) or (observed.job is not None and observed.job.suspended)
         return None if held or step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
 

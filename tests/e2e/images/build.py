@@ -94,6 +94,7 @@ def _save(docker: Docker, recipe: Recipe, tar: Path, say: Say) -> None:
     partial = tar.with_suffix(".partial")
     docker.tell(["save", "--output", str(partial), recipe.name], "remarks of docker save", say)
     partial.rename(tar)
+    docker.ask("image", "prune", "--force")
     older = sorted(tar.parent.glob(f"{recipe.title}-*.tar"), key=lambda each: each.stat().st_mtime)
     for each in older[:-KEPT]:
         each.unlink()

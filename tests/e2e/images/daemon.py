@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from typing import Final
 
 from tests.e2e.images.debian import program
 from tests.sandbox.errors import SandboxError
+from tests.sandbox.proc import look_up
 from tests.sandbox.progress import Say, run_telling
 
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 20
 LOG_LINES: Final = 20
+SETTINGS: Final = {"builder": {"gc": {"enabled": True, "defaultKeepStorage": "3GB"}}}
+"""Instead of the machine's /etc/docker/daemon.json; what builds keep for the next one is bounded."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,11 @@ def docker_daemon(data: Path) -> Iterator[Docker]:
     Raises SandboxError with the end of the daemon's log where it doesn't start.
     """
     # A socket's path has room for 107 characters, which a cache folder may not leave.
-    folder = Path(tempfile.mkdtemp(prefix="domaintraining-docker-", dir="/run"))
+    folder = Path("/run") / f"domaintraining-docker-{hashlib.sha256(bytes(data)).hexdigest()[:8]}"
+    _await_predecessor(folder)
+    _let_go(folder)
+    folder.mkdir(mode=0o700)
+    (folder / "daemon.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     try:
         with (folder / "log").open("wb") as log, _started(folder, data, log.fileno()) as daemon:
             docker = Docker(program("docker") or "docker", folder)
@@ -89,6 +97,7 @@ def _command(folder: Path, data: Path) -> list[str]:
         "--bridge=none",
     ]
     # Machines without CAP_SYS_RESOURCE can't lower the score, and then the daemon doesn't start.
+    places += [f"--config-file={folder}/daemon.json"]
     return [*bound, *places, f"--host=unix://{folder}/docker.sock", *network, "--oom-score-adjust=0"]
 
 
@@ -118,6 +127,15 @@ def _wait(docker: Docker, daemon: subprocess.Popen[bytes]) -> None:
             lines = (docker.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
             raise SandboxError("dockerd did not start:\n" + "\n".join(lines[-LOG_LINES:]))
         time.sleep(0.1)
+
+
+def _await_predecessor(folder: Path) -> None:
+    """A daemon whose owner was killed is on its way out, and has the data until then."""
+    until = time.monotonic() + STOP_SECONDS
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / "pid").read_text(encoding="ascii"))
+        while look_up(pid) and time.monotonic() < until:
+            time.sleep(0.1)
 
 
 def _let_go(folder: Path) -> None:

@@ -7,10 +7,12 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final
+from urllib.request import urlopen
 
 from tests.e2e.node import components, leftovers, network, pause_image
 from tests.e2e.node.network import API_PORT, API_SERVICE, NODE_ADDRESS
@@ -19,12 +21,14 @@ from tests.e2e.node.requirements import PATH
 from tests.e2e.node.runtime import Runtime
 from tests.sandbox import kubeconfig
 from tests.sandbox.build import cache_folder
-from tests.sandbox.cluster import MARKER, Cluster
+from tests.sandbox.cluster import MARKER, START_SECONDS, Cluster
 from tests.sandbox.components import Ports, free_ports, new_token
 from tests.sandbox.daemons import Daemon, recorded
+from tests.sandbox.errors import SandboxError
 from tests.sandbox.progress import Say
 
 NODE_DAEMONS: Final = ("kubelet", "kube-proxy", "coredns")
+KUBELET_HEALTH_PORT: Final = 10248
 USERS: Final = {"kube-proxy": components.PROXY_USER, "coredns": components.DNS_USER}
 
 
@@ -59,8 +63,9 @@ class RealCluster(Cluster):
             try:
                 loading = beside.submit(self._load, images)
                 say("starting kubelet, kube-proxy and DNS")
-                for name in ("kubelet", "kube-proxy", "coredns"):
+                for name in ("kube-proxy", "coredns"):
                     self.start_component(name)
+                self.start_kubelet()
                 self._wait(f"node {self.node}", self.node_is_ready)
                 loading.result()
             except BaseException:
@@ -79,10 +84,10 @@ class RealCluster(Cluster):
         for daemon in recorded(self.state):
             daemon.stop(signal.SIGKILL)
         leftovers.end_shims(self.runtime.socket)
-        leftovers.unmount_below(self.state)
         leftovers.forget_networks(network.POD_NETWORK)
         leftovers.remove_control_groups()
         network.down(self._network_record)
+        leftovers.unmount_below(self.state)
         shutil.rmtree(self.state, ignore_errors=True)
 
     def restart_services(self) -> None:
@@ -90,8 +95,22 @@ class RealCluster(Cluster):
         for name in ("kubelet", "containerd"):
             self.component(name).stop()
         self.start_component("containerd")
-        self._wait("containerd", self.runtime.serves)  # a kubelet without a runtime ends
-        self.start_component("kubelet")
+        self.start_kubelet()
+
+    def start_kubelet(self) -> None:
+        """Starts the kubelet and returns when it is up; one that ends meanwhile is started again.
+
+        containerd answers before its part for kubelets does, and a kubelet that does not find that ends.
+        Raises SandboxError with the end of its log when it does not come up.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        kubelet = self.component("kubelet")
+        while not kubelet_is_up():
+            if time.monotonic() > deadline:
+                raise SandboxError(f"the kubelet does not come up; the end of its log:\n{kubelet.tail()}")
+            if not kubelet.running():
+                self.start_component("kubelet")
+            time.sleep(0.1)
 
     def node_is_ready(self) -> bool:
         """Whether the API server takes the node for ready."""
@@ -140,6 +159,15 @@ class RealCluster(Cluster):
     def _commands(self) -> Mapping[str, Sequence[str]]:
         configuration = self.runtime.configuration
         return components.commands(self._programs, self.state, self._ports, configuration)
+
+
+def kubelet_is_up() -> bool:
+    """Whether a kubelet of this node says that it is well."""
+    try:
+        with urlopen(f"http://{NODE_ADDRESS}:{KUBELET_HEALTH_PORT}/healthz", timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def e2e_folder() -> Path:

@@ -101,6 +101,16 @@ def test_a_resync_that_does_not_end_needs_a_restart() -> None:
     assert not seen(replace(WELL, resynced=None))[2]
 
 
+def test_a_resync_that_the_api_server_alone_holds_up_needs_no_restart() -> None:
+    """Its time counts from when everything is answered again."""
+    away = replace(WELL, resynced=NOW - 5000, answering=None, failing=NOW - 4000)
+    parts, is_ready, is_alive = seen(away)
+    assert (parts, is_ready, is_alive) == (["api server", "resync"], False, True)
+    back = replace(away, answering=NOW - 1199, failing=None)
+    assert seen(back) == (["resync"], False, True)
+    assert seen(replace(back, answering=NOW - 1200)) == (["resync"], False, False)
+
+
 def test_the_answer_says_which_part_since_when_and_what_to_do() -> None:
     """A line for each."""
     wall = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

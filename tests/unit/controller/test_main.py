@@ -8,8 +8,10 @@ import kopf
 import pytest
 
 from domaintraining.api.names import LABEL_ATTEMPT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_RUN, MANAGER
+from domaintraining.controller import main as controller
+from domaintraining.controller.apiserver import ApiServer
 from domaintraining.controller.cluster import DOMAIN_TRAINING, ClusterError, JsonObject
-from domaintraining.controller.main import _code, main, resync, watch
+from domaintraining.controller.main import _code, main, resync, watch, work
 from domaintraining.controller.memory import MemoryCluster
 from domaintraining.controller.objects import Kind
 from domaintraining.controller.settings import Settings
@@ -61,7 +63,7 @@ def resynced(cluster: MemoryCluster, *namespaces: str) -> set[Key]:
     async def reconcile(key: Key) -> None:
         seen.add(key)
 
-    async def work() -> None:
+    async def rounds() -> None:
         queue = WorkQueue(reconcile)
         settings = Settings(trainer_image="i", resync_seconds=60, namespaces=namespaces)
         tasks = [asyncio.create_task(queue.run()), asyncio.create_task(resync(cluster, queue, settings))]
@@ -72,7 +74,7 @@ def resynced(cluster: MemoryCluster, *namespaces: str) -> set[Key]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    run(work())
+    run(rounds())
     return seen
 
 
@@ -101,6 +103,73 @@ def test_what_is_left_of_a_deleted_resource_goes_with_the_resync() -> None:
         cluster = kind(job)
         assert resynced(cluster, "a") == set()
         assert len(cluster.objects) == kept
+
+
+class Slow(MemoryCluster):
+    """A cluster that accepts each question and leaves it for two minutes."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
+        """After a while, nothing."""
+        await asyncio.sleep(120)
+        return await super().get(kind, namespace, name)
+
+    async def rest(self) -> None:
+        """Nothing is open."""
+
+
+def test_no_resource_is_looked_at_before_the_api_servers_addresses_were() -> None:
+    """No model server has them. It is waited for here, where the probes are served meanwhile."""
+    seen: list[float] = []
+
+    async def reconcile(_: Key) -> None:
+        seen.append(asyncio.get_running_loop().time())
+
+    async def start() -> None:
+        queue = WorkQueue(reconcile)
+        queue.add(("team", "docs"))
+        task = asyncio.create_task(work(queue, ApiServer(Slow(), {})))
+        await asyncio.sleep(200)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(start())
+    assert seen == [120.0]
+
+
+def test_the_probes_are_served_while_the_api_server_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise the kubelet kills the process before it could go on by itself."""
+    served = asyncio.Event()
+
+    class Connected(Slow):
+        """A client that is connected to it."""
+
+        ping = watch_session = close = Slow.rest
+
+        @classmethod
+        async def connect(cls, _environ: Mapping[str, str]) -> "Connected":
+            return cls()
+
+    async def probes(*_: Any) -> None:
+        served.set()
+        await asyncio.Event().wait()
+
+    async def operator(**given: Any) -> None:
+        await given["stop_flag"].wait()
+
+    monkeypatch.setattr(controller, "KubeCluster", Connected)
+    monkeypatch.setattr(controller, "serve", probes)
+    monkeypatch.setattr(kopf, "operator", operator)
+
+    async def start() -> None:
+        task = asyncio.create_task(controller.run(Settings(trainer_image="i")))
+        async with asyncio.timeout(5):
+            await served.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(start())
 
 
 def test_a_task_that_ends_by_itself_ends_the_process_with_an_error() -> None:

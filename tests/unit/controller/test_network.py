@@ -209,7 +209,8 @@ def test_which_namespace_a_name_may_be_of(host: str, namespace: str | None) -> N
 def test_name_servers_are_read_as_the_resolver_reads_them() -> None:
     """Whatever else stands in the file."""
     text = "# x\nnameserver 10.0.0.2\nnameserver\noptions ndots:5\nnameserver none\nnameserver fd00::a\n"
-    assert resolvers(text) == ["10.0.0.2", "fd00::a"]
+    text += "\tnameserver\t10.0.0.3 # y\nnameservers 10.0.0.4\n"
+    assert resolvers(text) == ["10.0.0.2", "10.0.0.3", "fd00::a"]
 
 
 class Refusing(MemoryCluster):
