@@ -118,7 +118,7 @@ class _Load:
         self.limits = limits
         self.total: Counter[str] = Counter()
         self.whose: Counter[tuple[str, str]] = Counter()
-        self._kept: Counter[str] = Counter()
+        self._kept: dict[str, set[Key]] = {server: set() for server in limits}
         self._models: dict[str, set[str]] = {}
         for one in running:
             self.take(one)
@@ -131,7 +131,7 @@ class _Load:
 
     def free(self, server: str) -> bool:
         """Whether a server has a place that is not kept for somebody."""
-        return self.total[server] + self._kept[server] < self.limits[server]
+        return self.total[server] + len(self._kept[server]) < self.limits[server]
 
     def take(self, one: Waiting | Running) -> None:
         """Somebody has its places, and its models are loaded."""
@@ -141,9 +141,10 @@ class _Load:
             self._models.setdefault(server, set()).add(model)
 
     def keep(self, one: Waiting) -> None:
-        """Nobody else gets the free places of what waits for two."""
+        """Nobody else gets the free places of what waits for two; one on each server."""
         for server in one.uses:
-            self._kept[server] += self.free(server)
+            if self.free(server):
+                self._kept[server].add(one.key)
 
     def came(self, one: Waiting) -> datetime:
         """When it came; with the head start of a loaded model."""

@@ -1,7 +1,7 @@
 """What Jobs and pods say is wrong, as one of our reasons. Pure; table tests show each case."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +18,10 @@ IMAGE_REASONS: Final = frozenset(
 CONFIG_REASONS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 NEEDS_A_CHANGE: Final = 3
 MAY_PASS: Final = 75
+DENIALS: Final = ("is forbidden", "denied the request")
+"""What a policy's no says; a webhook that does not answer says something else."""
+PASSING: Final = ("error looking up", "status unknown for quota", "not yet ready to handle request")
+"""Forbidden because something else is not there yet."""
 
 
 def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
@@ -34,6 +38,7 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
     failed, complete = conditions.get("Failed"), "Complete" in conditions
     words = f"{failed.get('reason', '')}: {failed.get('message', '')}"[:500] if failed else ""
     over = failed is not None or complete
+    alive = [pod for pod in pods if _may_run(pod)]
     suspended = not over and bool((job.get("spec") or {}).get("suspend"))
     return JobState(
         name=metadata["name"],
@@ -48,18 +53,39 @@ def read_job(job: Object, pods: Sequence[Object], uid: str) -> JobState:
         suspended=suspended,
         queue=str((metadata.get("labels") or {}).get(LABEL_QUEUE, "")),
         trouble=None if suspended else _trouble(pods, over=over),
-        held_since=None if suspended or over else _held_since(job, pods),
-        podless=not pods,
+        held_since=None if suspended or over else _held_since(job, alive),
+        podless=not alive,
     )
 
 
+def _may_run(pod: Object) -> bool:
+    """Whether the pod runs or may come to; an evicted one stays there as Failed."""
+    return (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")
+
+
 def _held_since(job: Object, pods: Sequence[Object]) -> datetime | None:
-    """Since when no pod runs: since the newest was made; without one, since the Job was let go."""
+    """Since when no pod runs: since the newest was made; without one, since the Job was let go or lost it.
+
+    Args:
+        job: the Job.
+        pods: those that run or may come to.
+    """
+    status = job.get("status") or {}
     if any((pod.get("status") or {}).get("phase") != "Pending" for pod in pods):
         return None
-    made = [str(pod["metadata"].get("creationTimestamp") or "") for pod in pods]
-    since = max(made, default=str((job.get("status") or {}).get("startTime") or ""))
-    return datetime.fromisoformat(since) if since else None
+    if pods:
+        return _last(pod["metadata"].get("creationTimestamp") for pod in pods)
+    if status.get("active"):
+        return None  # the Job controller has not counted the pod's end: its status is from before
+    # each start and end of a pod changes the Job's status, and a refused pod does not
+    fields = job["metadata"].get("managedFields") or []
+    changes = [one.get("time") for one in fields if one.get("subresource") == "status"]
+    return _last([status.get("startTime"), *changes])
+
+
+def _last(times: Iterable[object]) -> datetime | None:
+    """The last of times as the API server writes them; None where there is none."""
+    return max((datetime.fromisoformat(str(one)) for one in times if one), default=None)
 
 
 def _trouble(pods: Sequence[Object], *, over: bool) -> DomainTrainingError | None:
@@ -135,26 +161,34 @@ def _words(values: dict[str, Any]) -> str:
     return f"{values.get('reason', '')}: {values.get('message', '')}"[:500]
 
 
-def refused_pods(warnings: Sequence[Object]) -> DomainTrainingError | None:
+def refused_pods(warnings: Sequence[Object], since: datetime, *, lasting: bool) -> DomainTrainingError | None:
     """Why a Job that should have a pod has none, in the Job controller's words; None: they don't say.
 
     Args:
         warnings: events of events.k8s.io/v1 about the Job.
+        since: when it lost its pod, or was to get its first; events of before are about other pods.
+        lasting: whether it is without one for so long that a policy's no is taken for its last word. The
+            Job controller tries again by itself, so until then everything may pass.
     """
-    notes = [
-        (str(one.get("series", {}).get("lastObservedTime") or _time_of(one)), str(one.get("note", "")))
+    told = [
+        (at, str(one.get("note", "")))
         for one in warnings
-        if one.get("reason") == "FailedCreate"
+        if one.get("reason") == "FailedCreate" and (at := _time_of(one)) is not None and at >= since
     ]
-    if not notes:
+    if not told:
         return None
     # each try has a pod name of its own, and the message should stay what it is
-    return failure_of_creation(403, re.sub(r'pods "[^"]*"', "its pod", max(notes)[1]))
+    message = re.sub(r'pods "[^"]*"', "its pod", max(told)[1])
+    denied = any(one in message for one in DENIALS) and not any(one in message for one in PASSING)
+    return failure_of_creation(403 if lasting and denied else 500, message)
 
 
-def _time_of(event: Object) -> str:
-    times = (event.get(key) for key in ("deprecatedLastTimestamp", "eventTime"))
-    return str(next((one for one in times if one), ""))
+def _time_of(event: Object) -> datetime | None:
+    """When it was seen last."""
+    series = event.get("series") or {}
+    return _last(
+        [series.get("lastObservedTime") or event.get("deprecatedLastTimestamp") or event.get("eventTime")]
+    )
 
 
 def failure_of_job(job: JobState) -> DomainTrainingError:

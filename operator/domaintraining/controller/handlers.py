@@ -3,7 +3,8 @@
 They are coroutines: kopf would run plain functions in threads, and the queue belongs to the event loop.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
@@ -14,6 +15,17 @@ from domaintraining.controller.objects import CONFIG_MAP, DOMAIN_TRAINING, JOB, 
 Key = tuple[str, str]
 WATCHED = (JOB, POD, CONFIG_MAP)
 """What is watched by label, beside the resources themselves."""
+
+
+class Backoffs:
+    """Seconds before each further try of a request of kopf's, without end.
+
+    After the last one kopf, and with it the process, would end: for a single namespace without rights, too.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        """The pauses from the first on."""
+        return chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0), repeat(30.0))
 
 
 def register(registry: kopf.OperatorRegistry, add: Callable[[Key], None]) -> None:
@@ -49,5 +61,6 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.reconnect_backoff = 2
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
+    settings.networking.error_backoffs = Backoffs()
     for kind in WATCHED:
         settings.watching.label_selectors[kind.plural] = f"{LABEL_NAME},{LABEL_MANAGED_BY}=domaintraining"

@@ -35,6 +35,8 @@ class Vitals:
     """When the process began."""
     watches: Mapping[str, float | None] = field(default_factory=dict)
     """When each watch, by its path, was last heard; None: it was never connected."""
+    refused: frozenset[str] = frozenset()
+    """Those that the API server forbids."""
     queue: QueueState = NOTHING
     """The queue's oldest entries."""
     answering: float | None = None
@@ -82,6 +84,10 @@ def _watches(vitals: Vitals, now: float) -> Iterator[Fault]:
     for path, heard in sorted(vitals.watches.items()):
         since = vitals.started if heard is None else heard
         if heard is not None and now - heard < SILENT:
+            continue
+        if path in vitals.refused:
+            remedy = "give the operator its rights there, or take the namespace out of WATCH_NAMESPACES"
+            yield Fault(f"watch {path}", since, "the API server forbids it", remedy)
             continue
         answered = _answered(vitals, since, now)
         yield Fault(

@@ -21,9 +21,8 @@ def held_too_long(observed: Observed, job: JobState, attempt: Attempt) -> bool:
 
     At once where what keeps it may have been changed: a Job keeps the pod that it was made with.
     """
-    ran = observed.report.report is not None
-    if job.held_since is None or not job.active or (job.podless and ran):
-        return False  # between a pod that was lost and the one that takes its place there is none
+    if job.held_since is None or not job.active:
+        return False
     preflight = observed.preflight
     changed = preflight is not None and preflight.settings_digest != attempt.settings_digest
     return (changed and is_held(observed)) or observed.now - job.held_since >= HELD_FOR

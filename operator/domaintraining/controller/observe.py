@@ -18,6 +18,7 @@ from domaintraining.api.names import (
     prompt_name,
     run_name,
 )
+from domaintraining.api.reasons import REASONS
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY, Prompts, Report
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.api.spec import TASKS, DomainTrainingSpec, Task
@@ -41,6 +42,8 @@ from domaintraining.controller.revisions import read_revision
 JOB_LABEL = "batch.kubernetes.io/job-name"
 SLOWEST_POD: Final = timedelta(seconds=3)
 """A Job's pod is made within a second where nothing refuses it."""
+REFUSED_FOR: Final = timedelta(minutes=1)
+"""A policy that refuses a first pod for so long is no matter of a moment."""
 
 
 def read_resource(body: Object) -> Resource:
@@ -85,7 +88,8 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
     config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     by_role = _sorted(config_maps, resource.name)
     record = _record(by_role[ROLE_RUN])
-    explained = [await _explained(cluster, resource.namespace, job, now) for job in jobs]
+    report = _report(config_maps, record, resource)
+    explained = [await _explained(cluster, resource.namespace, job, report.report, now) for job in jobs]
     return Observed(
         resource=resource,
         now=now,
@@ -94,15 +98,24 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
         revisions=_revisions(by_role[ROLE_PROMPT], resource.uid),
         served=next(iter(_revisions(by_role[ROLE_SERVED], resource.uid)), None),
         jobs=tuple(explained),
-        report=_report(config_maps, record, resource),
+        report=report,
     )
 
 
-async def _explained(cluster: Cluster, namespace: str, job: JobState, now: datetime) -> JobState:
+async def _explained(
+    cluster: Cluster, namespace: str, job: JobState, report: Report | None, now: datetime
+) -> JobState:
     """The Job, with why its pods are refused: nothing but events tells of that."""
-    if not (job.podless and job.held_since and now - job.held_since > SLOWEST_POD):
+    final = job.trouble is not None and not REASONS[job.trouble.reason].passes
+    if not job.podless or job.held_since is None or now - job.held_since <= SLOWEST_POD or final:
         return job
-    return replace(job, trouble=job.trouble or refused_pods(await cluster.warnings(namespace, job.uid)))
+    ran = report is not None and (report.run, report.attempt) == (job.run, job.attempt)
+    refused = refused_pods(
+        await cluster.warnings(namespace, job.uid),
+        job.held_since - SLOWEST_POD,  # the first refusal may come before the Job's status is written
+        lasting=not ran and now - job.held_since >= REFUSED_FOR,
+    )
+    return replace(job, trouble=refused or job.trouble)
 
 
 def _label(body: Object, label: str) -> str:

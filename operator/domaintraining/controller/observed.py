@@ -84,7 +84,7 @@ class JobState:
     held_since: datetime | None = None
     """Since when it has no pod that runs, though it may have one; None: it has one, or may not."""
     podless: bool = False
-    """Whether it has no pod at all."""
+    """Whether it has no pod that runs or may come to."""
 
     @property
     def over(self) -> bool:

@@ -6,7 +6,8 @@ then; so neither two workers nor a new process give away more than there are.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_ROLE
 from domaintraining.controller.admission import Admission, Key, Place, Running, Waiting, admit
-from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
+from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster, ClusterError, Kind
 from domaintraining.controller.manifests import ROLE_TRAINER
 from domaintraining.controller.observe import read_resource
 from domaintraining.controller.observed import Object, Resource
@@ -27,6 +28,8 @@ from domaintraining.controller.uses import (
     waiting_of,
     waits_for_kueue,
 )
+
+log = logging.getLogger(__name__)
 
 FRONT: Final = 10
 """Positions that are kept up to date; those further back are seen to by the resync."""
@@ -152,9 +155,7 @@ class Places:
             self._waiting[me.key], self._admission = me, None
 
     async def _list(self) -> None:
-        jobs: list[Object] = []
-        for namespace in self._settings.namespaces or (None,):
-            jobs += await self._cluster.find(JOB, namespace, RUNNING_JOBS)
+        jobs = await self._found(JOB, RUNNING_JOBS)
         now = self._now()
         self._running = running_jobs(jobs, self._settings)
         self._ended = ended_jobs(jobs, self._settings, now)
@@ -165,11 +166,22 @@ class Places:
         await self._list()
         busy = {one.key for one in self._running}
         found: dict[Key, Waiting] = {}
+        for body in await self._found(DOMAIN_TRAINING, {}):
+            resource = _read(body)
+            if resource is not None and (key := (resource.namespace, resource.name)) not in busy:
+                found[key] = waiting_of(resource, self._settings, self._now())
+        return found
+
+    async def _found(self, kind: Kind, labels: Mapping[str, str]) -> list[Object]:
+        """All of a kind; a namespace that is gone took the right to list it along, and holds up no other."""
+        found: list[Object] = []
         for namespace in self._settings.namespaces or (None,):
-            for body in await self._cluster.find(DOMAIN_TRAINING, namespace, {}):
-                resource = _read(body)
-                if resource is not None and (key := (resource.namespace, resource.name)) not in busy:
-                    found[key] = waiting_of(resource, self._settings, self._now())
+            try:
+                found += await self._cluster.find(kind, namespace, labels)
+            except ClusterError as error:
+                if namespace is None or error.status not in (403, 404):
+                    raise
+                log.warning("WATCH_NAMESPACES: %s is left out of the queue: %s", namespace, error)
         return found
 
     def _decided(self) -> Admission:

@@ -74,6 +74,7 @@ class Health:
         vitals = Vitals(
             started=self._started,
             watches=self._watches.heard(),
+            refused=self._watches.refused(),
             queue=self._queue.state(),
             answering=self._answering,
             failing=self._failing,

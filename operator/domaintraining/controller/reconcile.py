@@ -30,7 +30,7 @@ from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.settings import Settings
-from domaintraining.controller.uses import is_queued
+from domaintraining.controller.uses import is_queued, waits_for_kueue
 from domaintraining.errors import DomainTrainingError
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,9 @@ class Reconciler:
         problem = outcome.problem
         await self.places.leave(
             key,
-            waits=outcome.plan.step is Step.START and (problem is None or problem.reason in TURN_KEPT),
+            waits=outcome.plan.step is Step.START
+            and (problem is None or problem.reason in TURN_KEPT)
+            and not waits_for_kueue(resource),
             running=any(job.active and not job.suspended for job in observed.jobs),
         )
         return (

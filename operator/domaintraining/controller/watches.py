@@ -25,12 +25,17 @@ class Watches:
 
     def __init__(self, paths: Iterable[str], clock: Callable[[], float]) -> None:
         self._heard: dict[str, float | None] = dict.fromkeys(paths)
+        self._refused: set[str] = set()
         self._streams: dict[str, tuple[aiohttp.StreamReader, int]] = {}
         self._clock = clock
 
     def heard(self) -> dict[str, float | None]:
         """When each was last heard, as far as the latest look; None: it was never connected."""
         return dict(self._heard)
+
+    def refused(self) -> frozenset[str]:
+        """Those that the API server forbids: without rights in the namespace, or without the namespace."""
+        return frozenset(self._refused)
 
     def look(self) -> None:
         """See on which streams something came since the last look."""
@@ -48,9 +53,14 @@ class Watches:
     async def _opened(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, asked: aiohttp.TraceRequestEndParams
     ) -> None:
-        if asked.response.status == 200 and "watch" in asked.url.query:
-            self._streams[asked.url.path] = asked.response.content, 0
-            self._heard[asked.url.path] = self._clock()
+        path, status = asked.url.path, asked.response.status
+        if status == 403:
+            self._refused.add(path)
+        elif status == 200:
+            self._refused.discard(path)
+        if status == 200 and "watch" in asked.url.query:
+            self._streams[path] = asked.response.content, 0
+            self._heard[path] = self._clock()
 
 
 def register_login(registry: kopf.OperatorRegistry, watches: Watches, open_session: OpenSession) -> None:

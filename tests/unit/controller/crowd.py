@@ -33,6 +33,8 @@ class WatchedCluster(MortalCluster):
         self.most_active = 0
         self.unreadable: set[Key] = set()
         """DomainTrainings of which the API server knows nothing but an error."""
+        self.forbidden: set[str | None] = set()
+        """Namespaces in which nothing may be listed; None: in all at once."""
         super().__init__(*objects)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
@@ -42,6 +44,8 @@ class WatchedCluster(MortalCluster):
         return await super().get(kind, namespace, name)
 
     async def find(self, kind: Kind, namespace: str | None, labels: Mapping[str, str]) -> list[JsonObject]:
+        if namespace in self.forbidden:
+            raise ClusterError(403, "Forbidden", f"cannot list {kind.plural} in {namespace}")
         found = await super().find(kind, namespace, labels)
         self.calls["list"] += 1 + len(found) // (PAGE + 1)
         return found

@@ -220,6 +220,15 @@ def test_what_needs_two_servers_waits_for_both() -> None:
     assert names(decided([both, single], limit=1)) == ["both"]
 
 
+def test_one_place_is_kept_for_what_needs_two_servers() -> None:
+    """However many others start at the same time."""
+    both = waiting("a", "both", 0, also="small")
+    others = [waiting(f"n{number}", "one", 20) for number in range(9)]
+    full = running("x", "r1", server=OTHER)
+    admission = admit([both, *others], [full], {OLLAMA: 6, OTHER: 1}.__getitem__, NOW + timedelta(hours=1))
+    assert len(admission.start) == 5
+
+
 def test_two_that_need_each_others_servers_do_not_block_each_other() -> None:
     """The one that came first has both."""
     crossed = Waiting(("b", "crossed"), {OTHER: "qwen", OLLAMA: "qwen"}, NOW + timedelta(minutes=1))

@@ -76,6 +76,13 @@ def test_a_watch_that_never_connects_needs_a_restart() -> None:
     assert seen(never) == ([f"watch {JOBS}"], False, False)
 
 
+def test_a_watch_that_the_api_server_forbids_needs_no_restart() -> None:
+    """A namespace that is gone took the operator's rights along; the probes tell which."""
+    never = replace(WELL, watches={JOBS: None, PODS: NOW}, refused=frozenset({JOBS}))
+    assert seen(never) == ([f"watch {JOBS}"], False, True)
+    assert "WATCH_NAMESPACES" in faults(never, NOW)[0].remedy
+
+
 def test_a_look_that_does_not_end_needs_a_restart() -> None:
     """It was to be given up long before; the resource is named."""
     stuck = replace(WELL, queue=QueueState(0, None, NOW - STUCK, ("team", "docs"), NOW - 1))

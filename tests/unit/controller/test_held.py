@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domaintraining.controller.cluster import JOB
+from domaintraining.controller.cluster import JOB, POD
 from domaintraining.controller.held import HELD_FOR
 from tests.unit.controller.world import BETTER, NOW, World
 
@@ -33,6 +33,25 @@ def pending(world: World, status: dict[str, Any]) -> None:
             about = pod["metadata"] | {"creationTimestamp": world.now.isoformat()}
             world._put(pod | {"metadata": about, "status": {"phase": "Pending"} | status})
     world.settle()
+
+
+def lose_pod(world: World, *, counted: bool = True) -> None:
+    """The Job's pod is gone; the Job controller has counted it, and no other is made."""
+    world.cluster.objects = {key: one for key, one in world.cluster.objects.items() if key[0] != POD}
+    if counted:
+        count_lost(world)
+    world.settle()
+
+
+def count_lost(world: World) -> None:
+    """The Job's status changes as its pod ends."""
+    job = world.job()
+    job["status"]["active"] = 0
+    job["metadata"]["managedFields"] = [
+        {"manager": "somebody", "time": (world.now + HELD_FOR).isoformat()},
+        {"manager": "kube-controller-manager", "subresource": "status", "time": world.now.isoformat()},
+    ]
+    world._put(job)
 
 
 def held(status: dict[str, Any]) -> World:
@@ -116,6 +135,57 @@ def test_the_moment_between_two_pods_is_no_reason_to_give_up() -> None:
     world.settle()
     assert world.names(JOB) == ["docs-r1-a1"]
     pending(world, UNSCHEDULABLE)
+    world.now += HELD_FOR
+    world.settle()
+    assert world.names(JOB) == []
+
+
+def running() -> World:
+    """A run whose trainer has reported, an hour after its start."""
+    world = World()
+    world.settle()
+    pending(world, {"phase": "Running"})
+    world.report(progress={"percent": 40})
+    world.now = NOW + timedelta(hours=1)
+    world.settle()
+    return world
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_lost_pod_without_another_gives_its_place_back(counted: bool) -> None:  # noqa: FBT001
+    """As where a quota refuses the next one: a quarter of an hour from the loss, not from the Job's start.
+
+    What the Job controller has not counted yet is no loss: its status is older than the pod's end.
+    """
+    world = running()
+    lose_pod(world, counted=counted)
+    world.now += HELD_FOR - timedelta(seconds=1)
+    world.settle()
+    assert world.names(JOB) == ["docs-r1-a1"]
+    world.now += timedelta(seconds=1)
+    world.settle()
+    assert world.names(JOB) == ([] if counted else ["docs-r1-a1"])
+
+
+def test_what_an_evicted_pod_leaves_does_not_count_as_one_that_runs() -> None:
+    """The kubelet keeps it as Failed; the one that takes its place finds no node, or is not made."""
+    world = running()
+    left = world.get(POD, "docs-r1-a1") | {
+        "status": {"phase": "Failed", "reason": "Evicted", "message": "low"}
+    }
+    left["metadata"]["name"] = "left"
+    world._put(left)
+    lose = world.cluster.objects.pop((POD, "team", "docs-r1-a1"))
+    assert lose
+    count_lost(world)
+    world.settle()
+    assert world.names(JOB) == ["docs-r1-a1"]
+    world.run_pod()
+    pod = world.get(POD, "docs-r1-a1")
+    pod["metadata"]["creationTimestamp"] = world.now.isoformat()
+    world._put(pod | {"status": {"phase": "Pending"} | UNSCHEDULABLE})
+    world.settle()
+    assert world.conditions["Reconciling"] == ("True", "Unschedulable")
     world.now += HELD_FOR
     world.settle()
     assert world.names(JOB) == []

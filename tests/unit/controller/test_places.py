@@ -154,6 +154,30 @@ def test_whose_turn_it_is_and_cannot_start_keeps_nobody_waiting_for_long(crowd_o
     assert crowd.cluster.active() == [("a", "t001-r1-a1")]
 
 
+def test_a_namespace_without_rights_holds_up_no_other(
+    crowd_of: Gathering, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was deleted, and its Role with it; the log tells which."""
+    crowd = crowd_of()
+    crowd.settings = replace(crowd.settings, namespaces=("gone", "a"))
+    crowd.cluster.forbidden = {"gone"}
+    crowd.start()
+    for number in range(3):
+        crowd.add("a", f"t{number}")
+        crowd.pass_time(1)
+    assert crowd.cluster.active() == [("a", "t0-r1-a1"), ("a", "t1-r1-a1")]
+    assert "WATCH_NAMESPACES: gone is left out of the queue" in caplog.text
+
+
+def test_without_rights_at_all_nothing_starts(crowd_of: Gathering) -> None:
+    """Over all namespaces, what runs is not known then."""
+    crowd = crowd_of(limit=1)
+    crowd.cluster.forbidden = {None}
+    crowd.add("a", "t0")
+    crowd.settle()
+    assert crowd.cluster.active() == []
+
+
 def test_what_needs_a_change_leaves_the_queue_at_once(crowd_of: Gathering) -> None:
     """Its model is gone when it is its turn; the next one starts."""
     crowd = crowd_of(2, limit=1)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from domaintraining.controller.handlers import watched_paths
+from domaintraining.controller.handlers import configure, watched_paths
 from domaintraining.controller.health import UNANSWERED
 from domaintraining.controller.probes import Health, application, serve
 from domaintraining.controller.watches import LOGIN_PAUSE, Watches, register_login
@@ -94,18 +95,23 @@ def test_a_watch_is_heard_when_it_opens_and_whenever_something_comes() -> None:
 
 
 def test_a_watch_that_is_refused_is_not_heard() -> None:
-    """It counts as not connected."""
+    """It counts as not connected, and as refused until the API server allows it."""
+    status = 403
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.json_response({}, status=403)
+        return web.json_response({}, status=status)
 
-    async def listen() -> float | None:
+    async def listen() -> None:
+        nonlocal status
         watches = Watches([JOBS], lambda: 1.0)
         async with serving(answer) as url, aiohttp.ClientSession(trace_configs=[watches.trace()]) as session:
             (await session.get(f"{url}{JOBS}?watch=true")).close()
-        return watches.heard()[JOBS]
+            assert (watches.heard()[JOBS], watches.refused()) == (None, {JOBS})
+            status = 200
+            (await session.get(f"{url}{JOBS}")).close()
+            assert not watches.refused()
 
-    assert asyncio.run(listen()) is None
+    asyncio.run(listen())
 
 
 def test_there_has_to_be_a_watch_for_each_kind_and_namespace() -> None:
@@ -118,6 +124,16 @@ def test_there_has_to_be_a_watch_for_each_kind_and_namespace() -> None:
     ]
     assert len(watched_paths(["a", "b"])) == 8
     assert "/apis/batch/v1/namespaces/a/jobs" in watched_paths(["a", "b"])
+
+
+def test_kopf_never_gives_up_a_request() -> None:
+    """It would end with the first watch that does, for one namespace without rights."""
+    settings = kopf.OperatorSettings()
+    configure(settings)
+    assert isinstance(settings.networking.error_backoffs, Iterable)
+    for _ in range(2):
+        pauses = list(islice(settings.networking.error_backoffs, 1000))
+        assert (len(pauses), pauses[0], max(pauses)) == (1000, 1.0, 30.0)
 
 
 def test_a_token_that_is_refused_again_and_again_is_not_asked_for_all_the_time() -> None:
