@@ -28,8 +28,8 @@ AT_MOST_ONE_IN: Final = 5
 """Where more than one sample in so many looks wrong, it is not the labels."""
 FEW: Final = 5
 """Samples below which a type has too few examples."""
-MIN_CANDIDATES: Final = 4
-"""Candidates with a score on every validation sample that a curve needs."""
+MIN_CANDIDATES: Final = 3
+"""Candidates with a score on every validation sample that a curve needs; with minibatches few have one."""
 MIN_SAMPLES: Final = 16
 """Validation samples that a curve needs: it is drawn up to half of them and judged by the other half."""
 DRAWS: Final = 400

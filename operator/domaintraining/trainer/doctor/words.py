@@ -60,7 +60,7 @@ def _outlook(found: Findings) -> str:
             f"the best candidate has F1 {curve.best:.3f} on validation: neither more samples nor a larger "
             "model would gain much"
         )
-    return f"{_more_samples(curve)}; {_larger_model(curve)}"
+    return f"{_more_samples(curve)}; {_larger_model(curve)}, by {curve.candidates} candidates"
 
 
 def _more_samples(curve: Curve) -> str:

@@ -120,7 +120,8 @@ def test_candidates_that_are_all_alike_give_a_flat_curve() -> None:
     (told,) = advice({"entities": found})
     assert told == (
         "entities: more validation samples would change little (F1 0.700 when 10 choose, 0.700 when 20 do); "
-        "a larger model may help (the best of all candidates for each sample gives F1 0.700, one alone 0.700)"
+        "a larger model may help (the best of all candidates for each sample gives F1 0.700, one alone 0.700), "
+        "by 6 candidates"
     )
 
 
@@ -139,7 +140,7 @@ def test_where_nearly_all_is_right_there_is_little_to_gain() -> None:
 @pytest.mark.parametrize(
     ("candidates", "samples", "why"),
     [
-        (MIN_CANDIDATES - 1, 40, "3 candidates were scored on all validation samples, 4 are needed"),
+        (MIN_CANDIDATES - 1, 40, "2 candidates were scored on all validation samples, 3 are needed"),
         (MIN_CANDIDATES, MIN_SAMPLES - 1, "there are 15 validation samples to go by, 16 are needed"),
     ],
 )
