@@ -120,8 +120,8 @@ def test_candidates_that_are_all_alike_give_a_flat_curve() -> None:
     (told,) = advice({"entities": found})
     assert told == (
         "entities: more validation samples would change little (F1 0.700 when 10 choose, 0.700 when 20 do); "
-        "a larger model may help (the best of all candidates for each sample gives F1 0.700, one alone 0.700), "
-        "by 6 candidates"
+        "a larger model may help (the best of all candidates for each sample gives F1 0.700, "
+        "one alone 0.700), by 6 candidates"
     )
 
 
