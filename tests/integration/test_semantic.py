@@ -1,5 +1,5 @@
-"""metric.matching semantic on a real control plane: the embedding model is pulled, and a number more stands
-in status and manifest.
+"""On a real control plane: with metric.matching semantic the embedding model is pulled and a number more
+stands in status and manifest; advice is there with any metric.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ def test_the_embedding_model_is_pulled_and_its_number_stands_beside_the_normaliz
     shown = ready(sandbox, space)
     assert shown["embeddingModel"]["name"] == "bge-m3"
     assert shown["embeddingModel"]["digest"]
-    manifest = json.loads(config_map(sandbox, space, "docs-prompt")["data"]["manifest.json"])
+    manifest = json.loads(config_map(sandbox, space, "docs-prompt")["manifest.json"])
     assert manifest["metric"] == {"matching": "semantic", "threshold": THRESHOLD, "embeddingModel": None}
+    assert {task: findings["judged"] > 0 for task, findings in manifest["doctor"].items()} == {
+        "entities": True,
+        "relations": True,
+    }
+    assert 2 <= len(shown["advice"]) <= 5
     for measure in ("entities", "relations", "endToEnd"):
         numbers = shown["metrics"][measure]
         assert numbers["semantic"]["f1"] >= numbers["f1"]
