@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e import images
 from tests.e2e.node import requirements
-from tests.e2e.node.cluster import RealCluster, e2e_folder, only_node
+from tests.e2e.node.cluster import RealCluster, only_node, state_folder
 from tests.e2e.node.programs import built_programs
 from tests.e2e.product import Product, create_namespace
 from tests.e2e.runs import FinishedRun, finish_demo, start_demo
@@ -30,7 +30,7 @@ def product() -> Iterator[Product]:
     with only_node(say):
         requirements.install(say)
         programs, tars = built_programs(say), images.built(say)
-        cluster = RealCluster(e2e_folder() / "session", programs)
+        cluster = RealCluster(state_folder(), programs)
         cluster.stop()  # what a session that was killed has left
         try:
             cluster.up(tars, say)

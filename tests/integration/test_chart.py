@@ -168,6 +168,18 @@ def authority(cluster: Cluster) -> str:
     return (cluster.state / "certificates" / "ca.crt").read_text(encoding="ascii")
 
 
+def test_amounts_in_bytes_are_taken_and_given_on_to_the_letter(tmp_path: Path) -> None:
+    """YAML has them as numbers, and helm large numbers as powers of ten."""
+    limits = {"memory": 268435456, "cpu": 1, "nvidia.com/gpu": 2}
+    every: Json = {"resources": {"limits": limits}}
+    values = every | {"trainer": every, "ollama": every | {"enabled": True}}
+    values |= {"neo4j": every | {"enabled": True, "existingSecret": "neo4j"}}
+    found = with_values(tmp_path, values)
+    assert controller_of(found)["resources"]["limits"] == limits
+    assert json.loads(variables(found)["TRAINER_RESOURCES"])["limits"] == limits
+    assert yaml.safe_dump_all(found).count("memory: 268435456\n") == 3
+
+
 def test_lists_that_are_empty_allow_nothing(tmp_path: Path) -> None:
     """Not set would mean everything."""
     given = Settings.read(variables(with_values(tmp_path, MATRIX["nothing allowed"])))

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from tests.integration.rights import Right, granted, is_trainer, refused, used
-from tests.integration.trainings import apply, condition, ready, status
+from tests.integration.trainings import allow_pods, apply, condition, ready, status
 from tests.integration.waiting import wait_for
 from tests.integration.workloads import job
 from tests.sandbox.environment import CONTROLLER, NAMESPACE, RULES, Sandbox
@@ -34,11 +34,14 @@ def test_a_job_of_somebody_else_is_told_and_left_alone(sandbox: Sandbox, space: 
 
 
 def test_every_right_is_used_and_none_is_missing(sandbox: Sandbox, space: str) -> None:
-    """A training with a journal, stopped for another one, needs all that the rules allow, and no more.
+    """A training with a journal, held up by a quota and stopped for another one, needs all that is allowed.
 
     What the other tests of this session did counts as well.
     """
+    allow_pods(sandbox, space, "0")
     apply(sandbox, space, tasks=["entities"], job={"journal": {"storageClassName": "simulated-folder"}})
+    wait_for("told", lambda: condition(sandbox, space, "Reconciling")[1] == "QuotaExceeded", seconds=60)
+    allow_pods(sandbox, space, "5")
     wait_for("Training", lambda: condition(sandbox, space, "Ready")[1] == "Training", seconds=60)
     apply(sandbox, space, tasks=["relations"])
     wait_for("run 2", lambda: status(sandbox, space)["run"]["number"] == 2, seconds=60)

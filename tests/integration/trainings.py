@@ -33,6 +33,17 @@ def apply(sandbox: HasCluster, space: str, **spec: Any) -> None:
     sandbox.cluster.kubectl("apply", "--filename=-", input=json.dumps(body))
 
 
+def allow_pods(sandbox: HasCluster, space: str, number: str) -> None:
+    """A quota of pods, or a change of it."""
+    quotas = f"/api/v1/namespaces/{space}/resourcequotas"
+    body = {"metadata": {"name": "team"}, "spec": {"hard": {"pods": number}}}
+    if sandbox.cluster.api.find(f"{quotas}/team"):
+        sandbox.cluster.api.patch(f"{quotas}/team", body)
+        return
+    sandbox.cluster.api.create(quotas, body)
+    wait_for("the quota", lambda: sandbox.cluster.api.get(f"{quotas}/team").get("status", {}).get("hard"))
+
+
 def status(sandbox: HasCluster, space: str) -> Json:
     """The status now."""
     found = sandbox.cluster.api.get(f"{GROUP}/namespaces/{space}/domaintrainings/docs")

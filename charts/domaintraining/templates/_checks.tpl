@@ -48,6 +48,10 @@ are not repeated.
 {{- range $place, $resources := dict "resources" .resources "trainer.resources" .trainer.resources "ollama.resources" .ollama.resources "neo4j.resources" .neo4j.resources -}}
 {{- range $part, $amounts := $resources -}}
 {{- range $name, $amount := $amounts -}}
+{{- /* numbers of a values file are floats, and large ones have a text with an exponent */ -}}
+{{- if kindIs "float64" $amount -}}
+{{- $amount = int64 $amount -}}
+{{- end -}}
 {{- include "domaintraining.check" (list (printf "%s.%s.%s" $place $part $name) (toString $amount) `^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$` "must be an amount such as 500m, 2 or 4Gi") -}}
 {{- end -}}
 {{- end -}}

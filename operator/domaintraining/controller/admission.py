@@ -8,8 +8,11 @@ The rule, for each server with a free place, until none is left or nobody waits:
    earlier, so that runs of one model follow each other and the server swaps models less often;
 3. of those who came in the same second, the first by namespace and name.
 
-Nobody starves: what comes more than HEAD_START after a run overtakes it only while the run's namespace has
-more trainings counted on the server than the other one, and each of those ends and is soon forgotten.
+Those who were passed over, as they did not start when it was their turn, go behind all others, in the order
+in which they were passed over.
+
+Nobody else starves: what comes more than HEAD_START after a run overtakes it only while the run's namespace
+has more trainings counted on the server than the other one, and each of those ends and is soon forgotten.
 
 A run whose instructions are proposed on another server needs a place on both, and starts when it is its turn
 and both have one. Others pass it meanwhile; once it has waited for HEAD_START, a free place of one server is
@@ -19,7 +22,7 @@ kept for it until the other has one too.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 Key = tuple[str, str]
@@ -34,6 +37,7 @@ RECENT: Final = timedelta(minutes=5)
 
 See https://github.com/ollama/ollama/blob/main/docs/faq.md
 """
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Waiting:
     key: Key
     uses: Uses
     since: datetime
+    passed: datetime = NEVER
+    """When it was passed over, as it did not start when it was its turn."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +186,11 @@ def _ordered(waiting: Iterable[Waiting], load: _Load) -> list[Waiting]:
     """
     started = Counter(load.whose)
     ranked = []
-    for came, since, key, one in sorted((load.came(one), one.since, one.key, one) for one in waiting):
+    for passed, came, since, key, one in sorted(
+        (one.passed, load.came(one), one.since, one.key, one) for one in waiting
+    ):
         fewest = max(started[server, key[0]] for server in one.uses)
-        ranked.append((fewest, came, since, key, one))
+        ranked.append((passed, fewest, came, since, key, one))
         for server in one.uses:
             started[server, key[0]] += 1
     return [one for *_, one in sorted(ranked)]

@@ -21,11 +21,12 @@ class Backoffs:
     """Seconds before each further try of a request of kopf's, without end.
 
     After the last one kopf, and with it the process, would end: for a single namespace without rights, too.
+    None is long: what happens meanwhile is not heard.
     """
 
     def __iter__(self) -> Iterator[float]:
         """The pauses from the first on."""
-        return chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0), repeat(30.0))
+        return chain((1.0, 1.0, 2.0, 3.0, 5.0), repeat(8.0))
 
 
 def register(registry: kopf.OperatorRegistry, add: Callable[[Key], None]) -> None:

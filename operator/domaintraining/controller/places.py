@@ -1,8 +1,9 @@
 """The places on model servers: who waits for one, who has one, and that none is given away twice.
 
-What is known between two looks is a view of the cluster and nothing else: who waits stands in the conditions
-of the resources, who has a place in the Jobs. A place is taken under one lock, from a list of all Jobs made
-then; so neither two workers nor a new process give away more than there are.
+What is known between two looks is a view of the cluster: who waits stands in the conditions of the resources,
+who has a place in the Jobs. Only who was passed over stands nowhere; a new process finds it out anew. A place
+is taken under one lock, from a list of all Jobs made then; so neither two workers nor a new process give away
+more than there are.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_ROLE
-from domaintraining.controller.admission import Admission, Key, Place, Running, Waiting, admit
+from domaintraining.controller.admission import NEVER, Admission, Key, Place, Running, Waiting, admit
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster, ClusterError, Kind
 from domaintraining.controller.manifests import ROLE_TRAINER
 from domaintraining.controller.observe import read_resource
@@ -38,8 +39,9 @@ LISTED_FOR: Final = timedelta(seconds=20)
 DECIDED_FOR: Final = timedelta(seconds=5)
 """How long a decision holds while nothing changes but the time."""
 OFFERED_FOR: Final = timedelta(seconds=30)
-"""How long a place is kept for one whose turn it is; after that others go first for PASSED_OVER."""
+"""How long a place is kept for one whose turn it is; after that it is passed over."""
 PASSED_OVER: Final = timedelta(minutes=5)
+"""How long that lasts, for each that is: so all together hold up a place for a tenth of the time at most."""
 RUNNING_JOBS: Final = {LABEL_MANAGED_BY: "domaintraining", LABEL_ROLE: ROLE_TRAINER}
 
 
@@ -67,6 +69,7 @@ class Places:
         self._listed: datetime | None = None
         self._shown: dict[Key, Place] = {}
         self._offered: dict[Key, datetime] = {}
+        self._passed: dict[Key, datetime] = {}
         self._calls: set[Key] = set()
         self._admission: tuple[datetime, Admission] | None = None
 
@@ -117,6 +120,28 @@ class Places:
         self._call(admission, moved=True)
         return True
 
+    def line_up(self, key: Key) -> None:
+        """Learn that nothing holds one up any more: it stands where it stood before it was passed over.
+
+        Those that were passed over with it are called, to see whether the same is true of them.
+        """
+        self._passed.pop(key, None)
+        self._admission = None
+        for other in self._passed_over_with(key):
+            self._wake(other)
+
+    def askers(self, key: Key) -> int:
+        """Among how many one shares the questions to servers that are down; whose turn it is asks itself."""
+        return 1 if key in self._offered else max(1, len(self._passed_over_with(key)))
+
+    def _passed_over_with(self, key: Key) -> list[Key]:
+        """All that were passed over and use the servers of this one."""
+        waiting = self._waiting or {}
+        if key not in waiting:
+            return []
+        servers = waiting[key].uses.keys()
+        return [one for one in self._passed if one in waiting and waiting[one].uses.keys() == servers]
+
     async def leave(self, key: Key, *, waits: bool, running: bool) -> None:
         """Learn what came of a look at a resource; where it freed a place or its turn, others are called.
 
@@ -142,6 +167,7 @@ class Places:
         self._admission = None
         self._shown.pop(key, None)
         self._offered.pop(key, None)
+        self._passed.pop(key, None)
         return (self._waiting or {}).pop(key, None) is not None
 
     async def _look(self, me: Waiting) -> None:
@@ -185,27 +211,25 @@ class Places:
         return found
 
     def _decided(self) -> Admission:
-        """The decision of now; one that did not take its place in time goes behind all others for a while."""
+        """The decision of now; who is called for the first time is told with the next call."""
         now, waiting = self._now(), self._waiting or {}
         if self._admission is not None and abs(now - self._admission[0]) <= DECIDED_FOR:
             return self._admission[1]
-        everybody = [
-            replace(one, since=now) if self._passed_over(key, now) else one for key, one in waiting.items()
-        ]
+        self._pass_over(now)
+        everybody = [replace(one, passed=self._passed.get(key, NEVER)) for key, one in waiting.items()]
         admission = admit(everybody, self._running, self._settings.trainings, now, self._ended)
-        offered = {
-            key: when
-            for key, when in self._offered.items()
-            if self._passed_over(key, now) or (key in admission.start and now - when < OFFERED_FOR)
-        }
-        self._calls |= set(admission.start) - offered.keys()
-        self._offered = dict.fromkeys(admission.start, now) | offered
+        self._calls |= set(admission.start) - self._offered.keys()
+        self._offered = {key: self._offered.get(key, now) for key in admission.start}
         self._admission = (now, admission)
         return admission
 
-    def _passed_over(self, key: Key, now: datetime) -> bool:
-        offered = self._offered.get(key)
-        return offered is not None and OFFERED_FOR <= now - offered < OFFERED_FOR + PASSED_OVER
+    def _pass_over(self, now: datetime) -> None:
+        """Those that did not take their place in time go behind all others, the longer the more they are."""
+        late = [key for key, since in self._offered.items() if now - since >= OFFERED_FOR]
+        for key in late:
+            del self._offered[key]
+        passed = self._passed | dict.fromkeys(late, now)
+        self._passed = {key: when for key, when in passed.items() if now - when < PASSED_OVER * len(passed)}
 
     def _call(self, admission: Admission, *, besides: Key | None = None, moved: bool = False) -> None:
         """Wake, once, those whose turn it is; where somebody moved, those in front that stand elsewhere."""

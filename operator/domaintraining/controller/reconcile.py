@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from domaintraining.api.names import GROUP, KIND, VERSION
 from domaintraining.api.reasons import REASONS, Reason
-from domaintraining.api.status import Condition, DomainTrainingStatus, wire
+from domaintraining.api.status import DomainTrainingStatus, wire
 from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
@@ -17,8 +17,10 @@ from domaintraining.controller.held import is_held
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.network import Network
+from domaintraining.controller.news import news, only_progress
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
+from domaintraining.controller.outages import Outages
 from domaintraining.controller.places import FRONT, Places
 from domaintraining.controller.preflight import (
     check_data,
@@ -30,7 +32,13 @@ from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.settings import Settings
-from domaintraining.controller.uses import is_queued, waits_for_kueue
+from domaintraining.controller.uses import (
+    TURN_KEPT,
+    is_held_up,
+    is_queued,
+    uses_of_spec,
+    waits_for_kueue,
+)
 from domaintraining.errors import DomainTrainingError
 
 log = logging.getLogger(__name__)
@@ -47,8 +55,7 @@ PODLESS_LOOK: Final = 5.0
 """Nothing that is watched changes when a Job's pod is refused, nor when a quota is raised."""
 PULL_LOOK: Final = 2.0
 SERVER_LOOK: Final = 10.0
-TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULLING})
-"""What passes by itself: whose turn it is keeps it meanwhile, for as long as places.py says."""
+"""A server that is down is asked this often by those whose turn it is, and by all that were passed over."""
 
 
 @dataclass
@@ -67,9 +74,11 @@ class Reconciler:
     _written: dict[Key, datetime] = field(default_factory=dict)
     """When each status was written last: only paces what is written next."""
     places: Places = field(init=False)
+    outages: Outages = field(init=False)
 
     def __post_init__(self) -> None:
-        """Have the places of this controller, with its clock and its queue."""
+        """Have the places and the outages of this controller, with its clock and its queue."""
+        self.outages = Outages(self.now)
         self.places = Places(self.cluster, self.settings, self.now, self._call)
 
     def _call(self, key: Key) -> None:
@@ -138,14 +147,20 @@ class Reconciler:
         place = await self.places.stand(resource)
         if place is None or not is_queued(resource):
             preflight = await self._asked(resource, preflight, waits=place is not None)
+            if preflight.problem is None and is_held_up(resource):
+                self.places.line_up((resource.namespace, resource.name))
+                place = await self.places.stand(resource)
         place = place if preflight.problem is None else None
         return replace(apply.with_preflight(observed, preflight), place=place)
 
     async def _asked(self, resource: Resource, preflight: Preflight, *, waits: bool) -> Preflight:
-        """The checks with what the model servers say; who waits anyway is not held up by one that is down."""
+        """The checks with what the model servers say; one that is down is no news to who waits anyway."""
         key = (resource.namespace, resource.name)
+        servers = uses_of_spec(resource, self.settings).keys()
         asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(key))
         try:
+            if waits:
+                self.outages.check(servers)
             return replace(
                 preflight,
                 model=await check_model(*asked),
@@ -153,8 +168,10 @@ class Reconciler:
                 embedding_model=await check_embedding_model(*asked),
             )
         except DomainTrainingError as error:
-            if waits and error.reason is Reason.MODEL_SERVER_UNAVAILABLE:
-                return preflight
+            if error.reason is Reason.MODEL_SERVER_UNAVAILABLE:
+                self.outages.learn(servers, error)
+                if waits and not is_held_up(resource):
+                    return preflight
             return replace(preflight, model_problem=error)
 
     async def _apply(self, observed: Observed, plan: Plan) -> bool:
@@ -211,7 +228,7 @@ class Reconciler:
             return True
         key, now = (resource.namespace, resource.name), self.now()
         last = self._written.get(key)
-        if last is not None and abs(now - last) < pace and _only_progress(before, status):
+        if last is not None and abs(now - last) < pace and only_progress(before, status):
             return False
         await self.cluster.apply_status(status_body(resource, status))
         self._written[key] = now
@@ -241,7 +258,8 @@ class Reconciler:
         if problem is not None:
             if problem.reason == "ModelPulling":
                 return PULL_LOOK
-            return SERVER_LOOK if REASONS[problem.reason].passes else LOOK_AGAIN
+            key = (observed.resource.namespace, observed.resource.name)
+            return SERVER_LOOK * self.places.askers(key) if REASONS[problem.reason].passes else LOOK_AGAIN
         if step is Step.WAIT and observed.record is not None:
             due = next_attempt_time(observed.record)
             left = (due - observed.now).total_seconds() if due else LOOK_AGAIN
@@ -263,30 +281,6 @@ def _is_checked(observed: Observed) -> bool:
 def _is_far(observed: Observed) -> bool:
     """Whether it waits so far back that only a resync looks at it."""
     return observed.place is not None and observed.place.position > FRONT
-
-
-def news(before: list[Condition], after: list[Condition]) -> list[Condition]:
-    """Conditions to tell of: Ready and Stalled whose reason changed, and a run that was superseded.
-
-    A later run of a spec whose prompt is served leaves Ready as it is; there, Trained tells of it.
-    """
-    old = {one.type: one for one in before}
-    new = {one.type: one for one in after}
-    telling = {"Ready", "Stalled"}
-    if all("Ready" in said and said["Ready"].status == "True" for said in (old, new)):
-        telling.add("Trained")
-    return [
-        one
-        for one in after
-        if (one.type in telling or one.reason == Reason.SUPERSEDED)
-        and (one.type not in old or old[one.type].reason != one.reason)
-    ]
-
-
-def _only_progress(before: DomainTrainingStatus, after: DomainTrainingStatus) -> bool:
-    still: dict[str, Any] = {"progress": None, "summary": None, "conditions": []}
-    said = [[(one.type, one.status, one.reason) for one in status.conditions] for status in (before, after)]
-    return said[0] == said[1] and before.model_copy(update=still) == after.model_copy(update=still)
 
 
 def status_body(resource: Resource, status: DomainTrainingStatus) -> Object:

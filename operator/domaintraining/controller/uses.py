@@ -23,6 +23,8 @@ from domaintraining.controller.settings import Settings, plain_url
 
 MOST_USES: Final = 2
 LONGEST: Final = 512
+TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULLING})
+"""What passes by itself: whose turn it is keeps it meanwhile, for as long as places.py says."""
 
 
 def uses_of_spec(resource: Resource, settings: Settings) -> Uses:
@@ -84,6 +86,14 @@ def is_queued(resource: Resource) -> bool:
     """Whether status says of today's spec that it waits: for a place, or for a pod of its Job."""
     return resource.status.observed_generation == resource.generation and any(
         one.type == "Reconciling" and one.status == "True" and one.reason == Reason.QUEUED
+        for one in resource.status.conditions
+    )
+
+
+def is_held_up(resource: Resource) -> bool:
+    """Whether status says that it waits for its model server to answer, or to have its model."""
+    return any(
+        one.type == "Reconciling" and one.status == "True" and one.reason in TURN_KEPT
         for one in resource.status.conditions
     )
 

@@ -7,7 +7,7 @@ import sys
 import time
 
 from tests.e2e.node import requirements
-from tests.e2e.node.cluster import RealCluster, e2e_folder
+from tests.e2e.node.cluster import RealCluster, only_node, state_folder
 from tests.e2e.node.programs import built_programs
 from tests.sandbox.errors import SandboxError
 
@@ -22,17 +22,22 @@ def main() -> int:
         return 1
     try:
         requirements.install(say)
-        cluster = RealCluster(e2e_folder() / "by-hand", built_programs(say))
-        cluster.stop()
-        if given.action == "up":
-            started = time.monotonic()
-            cluster.up({}, say)
-            say(f"the node is ready after {time.monotonic() - started:.1f} s")
-            say(f"export KUBECONFIG={cluster.admin_kubeconfig} PATH={cluster.kubectl_program.parent}:$PATH")
+        cluster = RealCluster(state_folder(), built_programs(say))
+        with only_node(say):
+            cluster.stop()
+            if given.action == "up":
+                _up(cluster)
     except SandboxError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _up(cluster: RealCluster) -> None:
+    started = time.monotonic()
+    cluster.up({}, say)
+    say(f"the node is ready after {time.monotonic() - started:.1f} s")
+    say(f"export KUBECONFIG={cluster.admin_kubeconfig} PATH={cluster.kubectl_program.parent}:$PATH")
 
 
 def say(line: str) -> None:

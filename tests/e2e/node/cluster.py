@@ -83,7 +83,8 @@ class RealCluster(Cluster):
         self.component("containerd").stop()
         for daemon in recorded(self.state):
             daemon.stop(signal.SIGKILL)
-        leftovers.end_shims(self.runtime.socket)
+        leftovers.kill_containers(self.runtime.running)
+        leftovers.end_shims(self.runtime.socket, self.runtime.running)
         leftovers.forget_networks(network.POD_NETWORK)
         leftovers.remove_control_groups()
         network.down(self._network_record)
@@ -173,6 +174,11 @@ def kubelet_is_up() -> bool:
 def e2e_folder() -> Path:
     """What the end-to-end tests keep in the user's cache."""
     return cache_folder(os.environ) / "e2e"
+
+
+def state_folder() -> Path:
+    """Where the machine's one node is, whoever has started it: what is left of it is found there."""
+    return e2e_folder() / "node"
 
 
 @contextlib.contextmanager

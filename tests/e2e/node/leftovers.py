@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +13,34 @@ from tests.e2e.node.network import attempt
 from tests.sandbox import proc
 from tests.sandbox.errors import SandboxError
 
+END_SECONDS: Final = 5.0
 CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 RESULTS: Final = Path("/var/lib/cni")
 # A shim's socket has a short path, whatever containerd's state folder is.
 SHIMS: Final = Path("/run/containerd")
 
 
-def end_shims(socket: Path) -> None:
-    """Kills the shims of a containerd that is gone, and with each what it still held."""
+def kill_containers(run: Path) -> None:
+    """Kills what a containerd that is gone has left running, by the notes in its folder `run`.
+
+    The first process of a container takes all others of it along.
+    """
+    for note in run.glob("io.containerd.runtime.v2.task/*/*/init.pid"):
+        process = proc.look_up(int(note.read_text(encoding="ascii")))
+        if process and _is_in_container(process, note.parent.name):
+            proc.send(process, signal.SIGKILL)
+
+
+def _is_in_container(process: proc.Process, container: str) -> bool:
+    try:
+        groups = (proc.PROC / str(process.pid) / "cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return container in groups
+
+
+def end_shims(socket: Path, run: Path) -> None:
+    """Kills the shims of a containerd that is gone and removes their sockets, by its notes in `run`."""
     marker = f"-address\0{socket}\0".encode()
     for process in proc.running():
         try:
@@ -28,6 +49,10 @@ def end_shims(socket: Path) -> None:
             continue
         if marker in arguments and b"containerd-shim" in arguments:
             proc.send(process, signal.SIGKILL)
+    for note in run.glob("io.containerd.runtime.v2.task/*/*/address"):
+        address = Path(note.read_text(encoding="utf-8").removeprefix("unix://"))
+        if SHIMS in address.parents:
+            address.unlink(missing_ok=True)
     remove_empty(SHIMS / "s", SHIMS)
 
 
@@ -67,10 +92,15 @@ def remove_empty(*folders: Path) -> None:
 
 def remove_control_groups() -> None:
     """Removes the kubelet's control groups, those of version 1 below each controller."""
-    for top in (*CONTROL_GROUPS.glob("kubepods"), *CONTROL_GROUPS.glob("*/kubepods")):
-        for folder, _, _ in os.walk(top, topdown=False):
-            with contextlib.suppress(OSError):  # a process that is about to end may still be in it
-                Path(folder).rmdir()
+    deadline = time.monotonic() + END_SECONDS
+    while tops := [*CONTROL_GROUPS.glob("kubepods"), *CONTROL_GROUPS.glob("*/kubepods")]:
+        for top in tops:
+            for folder, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):  # a process that is about to end may still be in it
+                    Path(folder).rmdir()
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
 
 
 def _unescaped(point: str) -> str:

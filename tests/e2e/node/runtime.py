@@ -32,6 +32,8 @@ class Runtime:
         self.root = root
         self._folder = state / "containerd"
         self.socket = self._folder / "socket"
+        self.running = self._folder / "run"
+        """What containerd has noted about running containers."""
         self.plugins = state / "network"
         self._imported = root / "imported.json"
 
@@ -109,7 +111,7 @@ class Runtime:
         return f"""
 version = 2
 root = "{self.root / "data"}"
-state = "{self._folder / "run"}"
+state = "{self.running}"
 disabled_plugins = {json.dumps(UNUSED)}
 [grpc]
   address = "{self.socket}"

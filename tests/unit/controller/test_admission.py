@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -218,6 +218,18 @@ def test_what_needs_two_servers_waits_for_both() -> None:
     assert names(decided([both, single], full, limit=1, minutes=10)) == []
     assert decided([both, single], full, limit=1).places["a", "both"].server == OTHER
     assert names(decided([both, single], limit=1)) == ["both"]
+
+
+def test_those_who_were_passed_over_go_behind_all_others() -> None:
+    """Whatever their namespace has and whenever they came; among them, who was passed over first."""
+    late = [
+        replace(waiting("few", f"x{number}", 0), passed=NOW + timedelta(minutes=number)) for number in (2, 1)
+    ]
+    crowd = [*late, waiting("many", "y", 30), waiting("few", "z", 40)]
+    busy = running("many", "r1")
+    assert names(decided(crowd, busy, limit=5)) == ["z", "y", "x1", "x2"]
+    assert names(decided(crowd, busy, running("many", "r2"))) == []
+    assert decided(crowd, busy, limit=1).places["few", "z"].position == 1
 
 
 def test_one_place_is_kept_for_what_needs_two_servers() -> None:

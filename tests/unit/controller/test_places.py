@@ -10,6 +10,7 @@ from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB
 from tests.unit.controller.crowd import Gathering
 
 SERVER = "http://ollama.ollama:11434"
+DEAD = "http://dead:11434"
 
 
 def test_two_start_and_the_others_stand_in_line(crowd_of: Gathering) -> None:
@@ -152,6 +153,73 @@ def test_whose_turn_it_is_and_cannot_start_keeps_nobody_waiting_for_long(crowd_o
     crowd.end("a", "t002-r1-a1")
     crowd.pass_time(31)
     assert crowd.cluster.active() == [("a", "t001-r1-a1")]
+
+
+def test_those_who_cannot_start_keep_a_place_for_half_a_minute_each(crowd_of: Gathering) -> None:
+    """However many they are, however few run in their namespace: then all others go before them."""
+    crowd = crowd_of(limit=1)
+    crowd.settings = replace(crowd.settings, allowed_endpoints=("*",))
+    crowd.start()
+    crowd.models.down = {DEAD}
+    crowd.add("good", "first")
+    crowd.settle()
+    for number in range(12):
+        crowd.add("bad", f"x{number}", model={"promptModel": {"name": "llama", "endpoint": DEAD}})
+    crowd.add("good", "second")
+    crowd.add("good", "third")
+    crowd.pass_time(60)
+    for last, name, seconds in (("first", "second", 13 * 31), ("second", "third", 31)):
+        crowd.end("good", f"{last}-r1-a1")
+        crowd.pass_time(seconds)
+        assert crowd.cluster.active() == [("good", f"{name}-r1-a1")]
+
+
+def test_whose_server_is_back_takes_its_old_place_in_line(crowd_of: Gathering) -> None:
+    """It is not behind those who came after it any more."""
+    crowd = crowd_of(1, limit=1)
+    crowd.settings = replace(crowd.settings, allowed_endpoints=("*",))
+    crowd.start()
+    crowd.models.down = {DEAD}
+    crowd.add("a", "x", model={"promptModel": {"name": "llama", "endpoint": DEAD}})
+    crowd.pass_time(1)
+    for name in ("y", "z"):
+        crowd.add("a", name)
+    crowd.remove("a", "t000")
+    crowd.pass_time(61)
+    assert crowd.cluster.active() == [("a", "y-r1-a1")]
+    assert crowd.ready("a", "x")[0] == "Pending"
+    crowd.models.down = set()
+    crowd.pass_time(31)
+    assert (crowd.position("a", "x"), crowd.position("a", "z")) == ("1 of 2", "2 of 2")
+    crowd.remove("a", "y")
+    crowd.settle()
+    assert crowd.cluster.active() == [("a", "x-r1-a1")]
+
+
+def test_an_outage_is_told_once_of_each_run_and_asks_little(crowd_of: Gathering) -> None:
+    """However often it is whose turn; when the server is back all stand in line again, as before."""
+    crowd = crowd_of(18)
+    names = [f"t{number:03}" for number in range(2, 18)]
+    crowd.models.down = {SERVER}
+    for name in ("t000", "t001"):
+        crowd.remove("a", name)
+    crowd.pass_time(400)
+    told = len(crowd.cluster.events)
+    crowd.models.asked.clear()
+    crowd.pass_time(1200)
+    assert len(crowd.cluster.events) == told
+    assert {crowd.ready("a", name)[0] for name in names} == {"Pending"}
+    assert len(crowd.models.asked) <= 4 * 1200 / 10
+    crowd.models.asked.clear()
+    crowd.resync()
+    crowd.settle()
+    assert len(crowd.models.asked) <= 6, "those whose turn it is, and at most one for each worker"
+    crowd.models.down = set()
+    crowd.pass_time(62)
+    assert len(crowd.cluster.active()) == 2
+    assert {crowd.ready("a", name)[0] for name in names} == {"Queued"}
+    waiting = {crowd.position("a", name) for name in names} - {""}
+    assert {f"{number} of 14" for number in range(1, 11)} <= waiting
 
 
 def test_a_namespace_without_rights_holds_up_no_other(

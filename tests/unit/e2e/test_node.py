@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -72,6 +73,14 @@ tmpfs /stateful tmpfs rw 0 0
 /dev/vda / ext4 rw 0 0
 """
     assert leftovers.mounts_below(STATE, table) == [STATE / "run/a/deep er", STATE / "run/a"]
+
+
+def test_a_process_that_got_a_containers_number_is_left_alone(tmp_path: Path) -> None:
+    """The note of a container that is long gone may name anybody's process, this one here."""
+    bundle = tmp_path / "io.containerd.runtime.v2.task" / "k8s.io" / "a-container"
+    bundle.mkdir(parents=True)
+    bundle.joinpath("init.pid").write_text(str(os.getpid()), encoding="ascii")
+    leftovers.kill_containers(tmp_path)
 
 
 def test_of_the_network_plugins_notes_only_ours_are_deleted(tmp_path: Path) -> None:
