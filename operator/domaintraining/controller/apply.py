@@ -1,6 +1,7 @@
 """Applying a plan: every write of the controller but the status."""
 
 import hashlib
+import logging
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,6 +37,8 @@ from domaintraining.controller.revisions import baseline_data, revision_data
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.spending import spending
 from domaintraining.errors import DomainTrainingError
+
+log = logging.getLogger(__name__)
 
 
 async def put(cluster: Cluster, body: Object) -> None:
@@ -124,6 +127,23 @@ async def restrict(cluster: Cluster, resource: Resource, run: Run, network: Netw
     await remove(
         cluster, (resource.namespace, resource.name), NETWORK_POLICY, run_name(resource.name, run.number)
     )
+
+
+async def renew_policy(cluster: Cluster, observed: Observed, network: Network) -> None:
+    """Make the policy of a run that goes on anew where it is stale; what goes wrong is told in the log.
+
+    The trainer goes on with the one that it has, and each look tries again.
+    """
+    job, record, resource = observed.job, observed.record, observed.resource
+    if job is None or record is None or not job.active:
+        return
+    if not await network.is_stale(resource, record.run.number, suspended=job.suspended):
+        return
+    try:
+        await restrict(cluster, resource, record.run, network)
+    except (DomainTrainingError, ClusterError) as error:
+        network.forget(resource.uid)
+        log.warning("%s/%s: policy not renewed: %s", resource.namespace, job.name, error)
 
 
 async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:

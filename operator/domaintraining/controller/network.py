@@ -136,6 +136,7 @@ class Network:
     ) -> None:
         self._settings, self._api_server, self._guard = settings, api_server, guard
         self._resolv_conf = resolv_conf
+        self._known: dict[str, tuple[int, tuple[Peer, ...]]] = {}
 
     async def api_server(self) -> list[str]:
         """The API server's addresses, which no model server has."""
@@ -152,9 +153,27 @@ class Network:
             return None
         servers = [one.endpoint for one in (run.model, run.prompt_model) if one is not None]
         own = resource.namespace
-        found = [Destination(await self._api_server.look())]
+        peers = await self._api_server.look()
+        found = [Destination(peers)]
         found += [await self._destination(endpoint, own) for endpoint in dict.fromkeys(servers)]
+        self._known[resource.uid] = run.number, peers
         return build_policy(resource, run.number, self._resolvers(), found)
+
+    async def is_stale(self, resource: Resource, run: int, *, suspended: bool) -> bool:
+        """Whether the policy of a run that goes on is to be made anew.
+
+        That is when the API server moved, and when a Job that waited suspended is let go: names may lead
+        elsewhere by then. A controller that has just started makes all of them anew, once.
+        """
+        if suspended:
+            self.forget(resource.uid)
+        if suspended or not self._settings.network_policies:
+            return False
+        return self._known.get(resource.uid) != (run, await self._api_server.look())
+
+    def forget(self, uid: str) -> None:
+        """Have the policy of a resource's run made anew at the next look."""
+        self._known.pop(uid, None)
 
     async def _destination(self, endpoint: str, own: str) -> Destination:
         """A server, or the proxy before it."""

@@ -213,6 +213,8 @@ class Reconciler:
         if plan.step is Step.TAKE_OVER:
             await apply.take_over(cluster, observed)
             return True
+        if plan.step is Step.WATCH and self.network is not None:
+            await apply.renew_policy(cluster, observed, self.network)
         if plan.step is Step.REST and not any(job.active for job in observed.jobs):
             await clean_up(cluster, observed)
         return False

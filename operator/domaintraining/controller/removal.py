@@ -1,9 +1,19 @@
 """Removing what runs left: each object only where it is of the resource that it is named after."""
 
-from domaintraining.api.names import GROUP, KIND, LABEL_NAME, data_name, prompt_name, report_name, run_name
+from domaintraining.api.names import (
+    GROUP,
+    KIND,
+    LABEL_NAME,
+    LABEL_RUN,
+    data_name,
+    prompt_name,
+    report_name,
+    run_name,
+)
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
     NETWORK_POLICY,
+    POD,
     ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -48,14 +58,23 @@ async def forget(cluster: Cluster, key: Key, run: int) -> None:
         await remove(cluster, key, CONFIG_MAP, name)
 
 
+async def _has_pods(cluster: Cluster, key: Key, run: int) -> bool:
+    """Whether a pod of a run is left that did not end: it outlives its Job, free without its policy."""
+    pods = await cluster.find(POD, key[0], {LABEL_NAME: key[1], LABEL_RUN: str(run)})
+    return any((pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
+
+
 async def clean_up(cluster: Cluster, observed: Observed) -> None:
     """Remove what only a running trainer of the last run needs: its rights and the copy of inline samples."""
     resource, record = observed.resource, observed.record
     if record is None:
         return
     name = run_name(resource.name, record.run.number)
-    if await cluster.get(ROLE, resource.namespace, name) is not None:
-        await take_back(cluster, (resource.namespace, resource.name), record.run.number)
+    key, run = (resource.namespace, resource.name), record.run.number
+    if await cluster.get(ROLE, resource.namespace, name) is not None and not await _has_pods(
+        cluster, key, run
+    ):
+        await take_back(cluster, key, run)
 
 
 async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
@@ -64,4 +83,5 @@ async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
     for one in plan.prune:
         await remove(cluster, key, CONFIG_MAP, prompt_name(key[1], one.number))
     for run in plan.forget:
-        await forget(cluster, key, run)
+        if not await _has_pods(cluster, key, run):
+            await forget(cluster, key, run)

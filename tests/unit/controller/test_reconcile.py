@@ -9,6 +9,7 @@ from domaintraining.controller.attempt import ATTEMPT_KEY
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
     JOB,
+    POD,
     ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -79,6 +80,8 @@ def test_a_new_spec_stops_the_job_and_says_so() -> None:
     assert world.told == ["Queued", "Training", "Pending", "Superseded", "Queued"]
     history = world.resource["status"]["history"]
     assert [(one["number"], one["reason"]) for one in history] == [(1, "Superseded")]
+    world.cluster.objects.pop((POD, "team", "docs-r1-a1"))  # its end follows that of its Job
+    world.settle()
     assert world.names(CONFIG_MAP) == ["docs-r2", "docs-r2-data", "docs-r2-report"]
     assert [world.names(kind) for kind in RIGHTS] == [["docs-r2"]] * 3
     world.train(BETTER)
