@@ -100,7 +100,7 @@ def run_plain_side(run: Run, material: Material, url: str) -> Programs:
     for task in run.tasks:
         search = material.search(task)
         engine = OllamaEngine(Straight(server), run.model.name, run.options, run.optimizer.seed)
-        metric = optimize.sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
+        metric = optimize.sample_metric(search.form, run.metric.letters, run.optimizer.metric_threshold)
         student = Extraction(search.form, PromptAdapter(search.form))
         setting = optimize.Setting(run, engine, engine, PLAIN_THREADS)
         found[task] = optimize.compile_search(search, student, metric, setting)

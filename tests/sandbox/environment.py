@@ -32,7 +32,12 @@ SLOTS = 4
 # Tests run side by side in one cluster and are not to wait for each other.
 TRAININGS = 8
 # Not there at first, to try pulls with: one takes a second, the other can be watched for ten.
-PULLABLE = ("qwen3:8b,size=5200000000", "qwen2.5:72b,size=47000000000")
+# The third makes embeddings, and is what metric.matching semantic uses.
+PULLABLE = (
+    "qwen3:8b,size=5200000000",
+    "qwen2.5:72b,size=47000000000",
+    "bge-m3:latest,embedding,size=1200000000",
+)
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"
 MANIFEST = REPOSITORY / "charts" / "kustomize" / "base" / "operator.yaml"

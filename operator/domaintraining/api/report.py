@@ -22,7 +22,7 @@ from domaintraining.api.published import (
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import Count, Message, Short
 from domaintraining.api.spec import TASKS, Auto, Task
-from domaintraining.api.status import DatasetStatus, Metrics, Progress
+from domaintraining.api.status import Advice, DatasetStatus, Metrics, Progress
 
 REPORT_KEY: Final = "report.json"
 BASELINE_KEY: Final = "baseline.json"
@@ -61,6 +61,8 @@ class Report(WireModel):
     """What the run has cost so far: what the run says of earlier attempts, and this one."""
     budget_exhausted: bool = False
     """Whether the search ended early because the budget was spent; the result is the best so far."""
+    advice: Advice = []
+    """What the answers say about data and model, once the search is over."""
     baseline: Metrics | None = None
     """Only the baseline's numbers, once they are measured."""
     failure: Failure | None = None

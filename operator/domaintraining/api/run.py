@@ -88,6 +88,8 @@ class Run(WireModel):
     """Options of task calls."""
     prompt_model: ModelStatus | None = None
     """Model that proposes instructions, its digest and its server; None: the model itself."""
+    embedding_model: ModelStatus | None = None
+    """Model that makes embeddings of names, on the model's server; None: names are compared by letters."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] | None = None
     """Calls in flight at once; None: nobody knows, and the trainer measures what the server serves."""
     prompt_requests: Annotated[int, Field(ge=1, le=64)] | None = None

@@ -142,6 +142,23 @@ class Scores(WireModel):
     """Part of the labels that is found."""
 
 
+class SemanticMetrics(WireModel):
+    """The same with names compared by their embeddings; decides nothing."""
+
+    f1: Ratio
+    """Micro F1."""
+    precision: Ratio
+    """Part of the answers that is right."""
+    recall: Ratio
+    """Part of the labels that is found."""
+    confidence_interval: Interval
+    """Interval of f1."""
+    baseline: Scores
+    """The prompt without training, on the same documents."""
+    improvement: Improvement
+    """What the training gained."""
+
+
 class TaskMetrics(WireModel):
     """What the held-out documents say about one prompt; absent numbers were not measured."""
 
@@ -166,6 +183,8 @@ class TaskMetrics(WireModel):
     """Held-out documents that were compared."""
     validation_f1: Ratio | None = None
     """Mean F1 by document on the part the prompt was chosen by; flatters."""
+    semantic: SemanticMetrics | None = None
+    """The same documents with metric.matching semantic; the numbers beside it are the normalized ones."""
 
 
 class Metrics(WireModel):
@@ -192,6 +211,9 @@ class Summary(WireModel):
     """Domain trained for."""
 
 
+Advice = Annotated[list[Message], Field(max_length=5)]
+
+
 class DomainTrainingStatus(WireModel):
     """What is known about a DomainTraining."""
 
@@ -211,8 +233,13 @@ class DomainTrainingStatus(WireModel):
     """Model of the current run."""
     prompt_model: ModelStatus | None = None
     """Model that proposes its instructions, where that is another one."""
+    embedding_model: ModelStatus | None = None
+    """Model that makes embeddings of names, where metric.matching is semantic."""
     dataset: DatasetStatus | None = None
     """Samples of the current run."""
+    advice: Advice = []
+    """What the answers of the current run say about its data and its model: lines whose labels look wrong,
+    types with few examples, whether more samples or a larger model would help. Without sample text."""
     progress: Progress | None = None
     """How far the current run is."""
     metrics: Metrics | None = None

@@ -4,11 +4,16 @@ Each refusal names the field, its value and the setting that its owner may exten
 list grows shorter: the lists are looked at when an attempt starts.
 """
 
+from typing import Final
+
 from domaintraining.api.job import Toleration
 from domaintraining.api.reasons import Reason
+from domaintraining.api.spec import EMBEDDING_MODEL
 from domaintraining.controller.observed import Resource
 from domaintraining.controller.settings import Settings, registry_of
 from domaintraining.errors import DomainTrainingError
+
+EMBEDDING_FIELD: Final = "spec.metric.embeddingModel"
 
 
 def check_placement(resource: Resource, settings: Settings) -> None:
@@ -44,8 +49,17 @@ def prompt_model_of(resource: Resource, settings: Settings) -> tuple[str, str] |
     return endpoint.rstrip("/"), spec.prompt_model.name
 
 
+def embedding_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | None:
+    """Endpoint, which is the model's, and name of the model that makes embeddings; None: none are made."""
+    metric = resource.spec.metric
+    if metric.matching != "semantic":
+        return None
+    endpoint, _ = model_of(resource, settings)
+    return endpoint, metric.embedding_model or EMBEDDING_MODEL
+
+
 def check_models(resource: Resource, settings: Settings) -> None:
-    """Refuse servers and registries that the lists don't allow, for both models of a spec.
+    """Refuse servers and registries that the lists don't allow, for all models of a spec.
 
     Raises:
         DomainTrainingError: ModelNotAllowed.
@@ -54,6 +68,9 @@ def check_models(resource: Resource, settings: Settings) -> None:
     proposing = prompt_model_of(resource, settings)
     if proposing is not None:
         _check_model(settings, "spec.model.promptModel", proposing)
+    embedding = embedding_model_of(resource, settings)
+    if embedding is not None:
+        _check_registry(settings, EMBEDDING_FIELD, embedding[1])
 
 
 def check_pull(settings: Settings, field: str, endpoint: str, name: str) -> None:
@@ -65,7 +82,7 @@ def check_pull(settings: Settings, field: str, endpoint: str, name: str) -> None
     if not settings.pull_allowed(name):
         raise DomainTrainingError(
             Reason.MODEL_NOT_ALLOWED,
-            f"{field}.name: {name} is not on {endpoint}, and to pull it is not allowed by ALLOWED_PULLS",
+            f"{field}: {name} is not on {endpoint}, and to pull it is not allowed by ALLOWED_PULLS",
         )
 
 
@@ -76,11 +93,15 @@ def _check_model(settings: Settings, field: str, model: tuple[str, str]) -> None
             Reason.MODEL_NOT_ALLOWED,
             f"{field}.endpoint: {endpoint} is not allowed by ALLOWED_ENDPOINTS or MODEL_SERVERS",
         )
+    _check_registry(settings, f"{field}.name", name)
+
+
+def _check_registry(settings: Settings, field: str, name: str) -> None:
     if not settings.registry_allowed(name):
         host, _ = registry_of(name)
         raise DomainTrainingError(
             Reason.MODEL_NOT_ALLOWED,
-            f"{field}.name: {name} names the registry {host or name}, not allowed by ALLOWED_REGISTRIES",
+            f"{field}: {name} names the registry {host or name}, not allowed by ALLOWED_REGISTRIES",
         )
 
 

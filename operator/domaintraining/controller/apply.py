@@ -94,7 +94,10 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
     assert preflight.model is not None, "an attempt starts after its checks"
     resource, record = observed.resource, observed.record
     api_server = await network.api_server() if network else []
-    run = resolve(observed, plan.run, preflight.model, settings, preflight.prompt_model, api_server)
+    models = preflight.model, settings, preflight.prompt_model
+    run = resolve(
+        observed, plan.run, *models, api_server=api_server, embedding_model=preflight.embedding_model
+    )
     again = record is not None and record.run.number == plan.run
     first = record.attempt.start_time if record is not None and again else rfc3339(observed.now)
     attempt = Attempt(

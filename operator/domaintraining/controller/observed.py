@@ -118,6 +118,8 @@ class Preflight:
     model: ModelStatus | None = None
     prompt_model: ModelStatus | None = None
     """The model that proposes instructions, where it is another."""
+    embedding_model: ModelStatus | None = None
+    """The model that makes embeddings of names, where they are asked for."""
     model_problem: DomainTrainingError | None = None
     journal_problem: DomainTrainingError | None = None
     placement_problem: DomainTrainingError | None = None

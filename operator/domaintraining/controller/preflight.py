@@ -10,9 +10,11 @@ from domaintraining.api.dataset import ClaimSource
 from domaintraining.api.reasons import Reason
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.allowed import (
+    EMBEDDING_FIELD,
     check_models,
     check_placement,
     check_pull,
+    embedding_model_of,
     model_of,
     prompt_model_of,
 )
@@ -127,7 +129,7 @@ async def check_model(
     """
     check_models(resource, settings)
     endpoint, name = model_of(resource, settings)
-    wanted = _Wanted("spec.model", endpoint, name)
+    wanted = _Wanted("spec.model.name", endpoint, name)
     info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
     source = "spec" if resource.spec.model.name else "default"
     return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
@@ -145,17 +147,38 @@ async def check_prompt_model(
     if model is None:
         return None
     check_models(resource, settings)
-    wanted = _Wanted("spec.model.promptModel", *model)
+    wanted = _Wanted("spec.model.promptModel.name", *model)
     info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
     return ModelStatus(name=wanted.name, digest=info.digest, endpoint=wanted.endpoint, source="spec")
+
+
+async def check_embedding_model(
+    servers: ModelServers, pulls: Pulls, resource: Resource, settings: Settings, wake: Callable[[], None]
+) -> ModelStatus | None:
+    """The same for the model that makes embeddings of names; None where none are made.
+
+    Raises:
+        DomainTrainingError: as for the model, or it makes no embeddings.
+    """
+    model = embedding_model_of(resource, settings)
+    if model is None:
+        return None
+    check_models(resource, settings)
+    wanted = _Wanted(EMBEDDING_FIELD, *model, embeds=True)
+    info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
+    source = "spec" if resource.spec.metric.embedding_model else "default"
+    return ModelStatus(name=wanted.name, digest=info.digest, endpoint=wanted.endpoint, source=source)
 
 
 class _Wanted(NamedTuple):
     """A model that a field of the spec asks for."""
 
     field: str
+    """Field that its name stands in."""
     endpoint: str
     name: str
+    embeds: bool = False
+    """Whether it makes embeddings instead of answers."""
 
 
 async def _show(  # noqa: PLR0913 - what a look at a model server needs
@@ -168,7 +191,7 @@ async def _show(  # noqa: PLR0913 - what a look at a model server needs
     wake: Callable[[], None],
 ) -> ModelInfo:
     """What a server says of a model that it has and that can do what the spec asks."""
-    _, endpoint, name = wanted
+    endpoint, name = wanted.endpoint, wanted.name
     await servers.version(endpoint)
     pulled = pulls.state(endpoint, name)
     fresh = pulled is not None and pulled.done and pulls.age(endpoint, name) <= PULL_HOLDS
@@ -176,8 +199,18 @@ async def _show(  # noqa: PLR0913 - what a look at a model server needs
     if info is None or (resource.spec.model.pull_policy == "Always" and not fresh):
         _pull(pulls, resource, settings, wanted, wake)
     assert info is not None, "_pull raises"
-    _check_suits(info, name, resource)
+    if wanted.embeds:
+        _check_embeds(info, name)
+    else:
+        _check_suits(info, name, resource)
     return info
+
+
+def _check_embeds(info: ModelInfo, name: str) -> None:
+    if info.capabilities and "embedding" not in info.capabilities:
+        raise DomainTrainingError(
+            Reason.MODEL_UNSUITABLE, f"{EMBEDDING_FIELD}: model {name} makes no embeddings"
+        )
 
 
 def _check_suits(info: ModelInfo, name: str, resource: Resource) -> None:
@@ -193,12 +226,12 @@ def _pull(
     pulls: Pulls, resource: Resource, settings: Settings, wanted: _Wanted, wake: Callable[[], None]
 ) -> None:
     """Start or follow a pull; always raises, with how far it is."""
-    field, endpoint, name = wanted
+    endpoint, name = wanted.endpoint, wanted.name
     if resource.spec.model.pull_policy == "Never":
         raise DomainTrainingError(
             Reason.MODEL_NOT_FOUND, f"{endpoint} does not have model {name} and pullPolicy is Never"
         )
-    check_pull(settings, field, endpoint, name)
+    check_pull(settings, wanted.field, endpoint, name)
     state = pulls.state(endpoint, name)
     if state is not None and state.error:
         if pulls.age(endpoint, name) > (LACKING_PAUSE if state.not_found else PULL_PAUSE):

@@ -22,7 +22,12 @@ from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
 from domaintraining.controller.outages import Outages
 from domaintraining.controller.places import FRONT, Places
-from domaintraining.controller.preflight import check_data, check_model, check_prompt_model
+from domaintraining.controller.preflight import (
+    check_data,
+    check_embedding_model,
+    check_model,
+    check_prompt_model,
+)
 from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
@@ -156,8 +161,12 @@ class Reconciler:
         try:
             if waits:
                 self.outages.check(servers)
-            model = await check_model(*asked)
-            return replace(preflight, model=model, prompt_model=await check_prompt_model(*asked))
+            return replace(
+                preflight,
+                model=await check_model(*asked),
+                prompt_model=await check_prompt_model(*asked),
+                embedding_model=await check_embedding_model(*asked),
+            )
         except DomainTrainingError as error:
             if error.reason is Reason.MODEL_SERVER_UNAVAILABLE:
                 self.outages.learn(servers, error)

@@ -22,6 +22,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
     settings: Settings,
     prompt_model: ModelStatus | None = None,
     api_server: Sequence[str] = (),
+    embedding_model: ModelStatus | None = None,
 ) -> Run:
     """The run as the trainer gets it.
 
@@ -32,6 +33,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         settings: of the operator.
         prompt_model: the model that proposes instructions, checked; None: the same.
         api_server: addresses of the API server.
+        embedding_model: the model that makes embeddings of names, checked; None: none are made.
     """
     resource, spec = observed.resource, observed.resource.spec
     served, journal = compared_with(observed), journal_of(resource)
@@ -49,6 +51,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         data=_data(spec),
         model=model,
         prompt_model=prompt_model,
+        embedding_model=embedding_model,
         options=spec.model.options,
         max_concurrent_requests=settings.permits(model.endpoint, spec.model.max_concurrent_requests),
         prompt_requests=settings.permits(prompt_model.endpoint, None) if prompt_model else None,

@@ -14,6 +14,7 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.calls.store import Limited
 from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
+from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
 from domaintraining.trainer.prompts.export import check_size, digests, dump, manifest, task_prompt
 from domaintraining.trainer.prompts.served import Served, read_served
@@ -26,6 +27,7 @@ from domaintraining.trainer.scoring.comparison import (
     own_metrics,
 )
 from domaintraining.trainer.scoring.evaluate import Evaluator
+from domaintraining.trainer.scoring.semantic import Compared, Names, with_semantic
 from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
@@ -162,17 +164,27 @@ class _Stages:
         new, served = self._measure_result(connection, _requests(prompts))
         validation = {task: one.validation_f1 for task, one in found.items()}
         metrics = compared_metrics(new, baseline, served, run.optimizer.seed, validation)
+        metrics = self._with_semantic(connection, metrics, Compared(self._documents, new, baseline, served))
         self._tell("result_measured", "the result is measured", new, metrics)
         self._tally.enter("saving")
         tasks = {
             task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
             for task, prompt in prompts.items()
         }
-        described = manifest(run, tasks, self._data(seen=digests(self._material.seen())))
+        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(found)}
+        described = manifest(run, tasks, data)
         self._attach(RESULT_KEY, _prompts(prompts, metrics, described))
         self._tally.finish("the result is written")
         self._session.reporter.insist(INSIST_SECONDS)
         self._log.event("result_written", "the result is written")
+
+    def _doctor(self, found: Mapping[Task, Found]) -> dict[str, Any]:
+        """What the answers of the search say about data and model; told in status, whole in the manifest."""
+        findings = {task: self._material.findings(task, one.scores) for task, one in found.items()}
+        told = advice(findings)
+        self._session.reporter.update(advice=list(told))
+        self._log.event("examined", "what the answers say about data and model", advice=list(told))
+        return {task: one.described() for task, one in findings.items()}
 
     def _measure_result(
         self, connection: Connection, requests: Mapping[Task, str]
@@ -185,6 +197,17 @@ class _Stages:
             raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message)
         return new, measure_prompts(evaluator, self._served.requests, self._documents)
 
+    def _with_semantic(self, connection: Connection, metrics: Metrics, compared: Compared) -> Metrics:
+        """The number by embeddings, where it is asked for; last, so that the models don't take turns."""
+        run, model = self._run, self._run.embedding_model
+        if model is None:
+            return metrics
+        self._tally.enter("validation", "comparing names by their embeddings")
+        calls = connection.task
+        names = Names(calls, model.name, run.metric.threshold, calls.expect_all)
+        names.learn(compared.names())
+        return with_semantic(metrics, compared, names.alike, run.optimizer.seed)
+
     def _attach(self, key: str, prompts: Prompts) -> None:
         """Add a revision to the report, which holds two."""
         self._attached.append(prompts.model_dump_json(by_alias=True, exclude_none=True))
@@ -194,7 +217,7 @@ class _Stages:
     def _evaluator(self, connection: Connection, step: MeasuredStep) -> Evaluator:
         counted = partial(self._tally.measured, step)
         calls = connection.task
-        return Evaluator(calls, calls.slots, self._run.metric.matching, counted, calls.expect_all)
+        return Evaluator(calls, calls.slots, self._run.metric.letters, counted, calls.expect_all)
 
     def _dataset(self) -> DatasetStatus:
         status = self._material.status()

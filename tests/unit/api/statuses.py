@@ -11,6 +11,7 @@ from domaintraining.api.status import (
     ModelStatus,
     Progress,
     Scores,
+    SemanticMetrics,
     Summary,
     TaskMetrics,
     TaskProgress,
@@ -32,6 +33,14 @@ def full_metrics() -> TaskMetrics:
         documents_needed=12,
         documents=40,
         validation_f1=0.9,
+        semantic=SemanticMetrics(
+            f1=0.871,
+            precision=0.88,
+            recall=0.862,
+            confidence_interval=Interval(low=0.81, high=0.92),
+            baseline=Scores(f1=0.762, precision=0.75, recall=0.774),
+            improvement=Improvement(value=0.109, low=0.05, high=0.17, over="Baseline"),
+        ),
     )
 
 
@@ -68,6 +77,7 @@ def full_status() -> DomainTrainingStatus:
             skipped=1,
             warnings=["lines 3 and 9 have the same text and other labels"],
         ),
+        advice=["entities: nearly every candidate got lines 3 and 9 wrong: look at the labels there"],
         progress=Progress(
             percent=100,
             step="saving",

@@ -208,5 +208,5 @@ def test_what_has_no_structural_form_is_an_error(model: type[BaseModel]) -> None
 def test_defaults_of_the_schema_are_those_of_the_models() -> None:
     """What the API server fills in is what the controller would take for granted."""
     filled = defaults_written_out(SMALLEST, root()["properties"]["spec"])
-    assert filled["metric"] == {"matching": "normalized"}
+    assert filled["metric"] == {"matching": "normalized", "threshold": 0.75}
     assert DomainTrainingSpec.model_validate(filled) == DomainTrainingSpec.model_validate(SMALLEST)

@@ -217,6 +217,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "chain of thought": {"optimizer": {"chainOfThought": False}},
     "seed of the search": {"optimizer": {"seed": 10}},
     "matching": {"metric": {"matching": "exact"}},
+    "matching by embeddings": {"metric": {"matching": "semantic"}},
+    "how near": {"metric": {"matching": "semantic", "threshold": 0.8}},
+    "whose embeddings": {"metric": {"matching": "semantic", "embeddingModel": "nomic-embed-text"}},
 }
 
 CHANGES_NOTHING: dict[str, dict[str, Any]] = {

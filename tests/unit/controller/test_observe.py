@@ -95,6 +95,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         {"run": 1, "attempt": 1, "progress": {"lastUpdatedTime": SECRET}},
         {"run": 1, "attempt": 1, "failure": {"reason": SECRET, "message": ""}},
         {"run": 1, "attempt": 1, "dataset": {"warnings": ["a"] * 11}},
+        {"run": 1, "attempt": 1, "advice": ["a"] * 6},
         {"run": 1, "attempt": 1, "baseline": {"entities": {"f1": 1.5}}},
         {"run": 1, "attempt": 1, "progress": {"message": "\ud800"}},
     ],

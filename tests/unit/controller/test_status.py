@@ -115,6 +115,18 @@ def test_the_percentage_never_falls_within_a_run() -> None:
     assert shown(other)["progress"]["percent"] == 10
 
 
+def test_advice_is_that_of_the_current_run_and_outlives_its_report() -> None:
+    """A later run has none until its own search is over."""
+    told = ["entities: nearly every candidate got line 7 wrong: look at the labels there"]
+    report = ReportState(Report(run=1, attempt=1, advice=told))
+    seen = Observed(resource(), NOW, record=record(), jobs=(job(started=True),), report=report)
+    assert shown(seen)["advice"] == told
+    before = DomainTrainingStatus(run=RunStatus(number=1, hash=HASH), advice=told)
+    gone = Observed(resource(status=before), NOW, record=record(number=1))
+    assert shown(gone)["advice"] == told
+    assert shown(replace(gone, record=record(2)))["advice"] == []
+
+
 def test_a_report_can_not_claim_a_result_that_is_not_kept() -> None:
     """100 % only with the revision."""
     report = ReportState(Report(run=1, attempt=1, progress=Progress(percent=100)))

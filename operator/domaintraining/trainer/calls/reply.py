@@ -1,4 +1,4 @@
-"""What a reply of /api/chat says: an answer, a failure that may pass, or one that will not. Pure.
+"""What a reply of the model server says: an answer, a failure that may pass, or one that will not. Pure.
 
 Error bodies as Ollama writes them: https://github.com/ollama/ollama/blob/main/docs/api/errors.mdx
 """
@@ -58,22 +58,51 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 
 def no_quote(body: Mapping[str, Any]) -> Callable[[str], str]:
-    """A filter for the server's words: one short line, or nothing of it where it quotes the prompt."""
+    """A filter for the server's words: one short line, or nothing of it where it quotes the prompt.
+
+    Names that embeddings are asked for are short: any of them in the server's words is a quotation.
+    """
     prompt = "\n".join(str(message.get("content")) for message in body.get("messages", ()))
+    names = [str(name) for name in body.get("input", ())]
 
     def quotable(words: str) -> str:
         line = " ".join(words.split())[:QUOTED_LENGTH]
         starts = range(max(1, len(line) - TELLING_LENGTH + 1))
         quotes = any(line[start : start + TELLING_LENGTH] in prompt for start in starts)
+        quotes = quotes or any(name.casefold() in line.casefold() for name in names)
         return WITHHELD if line and quotes else line
 
     return quotable
 
 
+def read_chat(values: Mapping[str, Any]) -> ChatAnswer:
+    """The answer in what /api/chat replies with 200. Raises CallFailed: there is none."""
+    message = values.get("message")
+    message = message if isinstance(message, Mapping) else {}
+    content = message.get("content")
+    done = values.get("done")
+    if not isinstance(content, str) or not isinstance(done, bool):
+        raise CallFailed("HTTP 200 with a reply that is not one of /api/chat")
+    if not done and not _repeats(content or str(message.get("thinking", ""))):
+        raise CallFailed('HTTP 200 with a reply that was broken off ("done": false)')
+    reason = values.get("done_reason")
+    return ChatAnswer(
+        content=content,
+        done_reason=(str(reason)[:32] if reason else "stop") if done else CUT,
+        prompt_tokens=counted(values.get("prompt_eval_count")),
+        answer_tokens=counted(values.get("eval_count")),
+        model=str(values.get("model"))[:200],
+    )
+
+
 def read_reply(
-    status: int, reply: bytes, quotable: Callable[[str], str], retry_after: float = 0.0
+    status: int,
+    reply: bytes,
+    quotable: Callable[[str], str],
+    retry_after: float = 0.0,
+    read: Callable[[Mapping[str, Any]], ChatAnswer] = read_chat,
 ) -> ChatAnswer:
-    """The answer in a reply.
+    """The answer in a reply; `read` finds it in what was replied with 200.
 
     Raises:
         CallFailed: no answer, but it may come: 404 (the model is being loaded or removed), 429, 5xx,
@@ -85,7 +114,7 @@ def read_reply(
     values = _object(reply)
     words = values.get("error")
     if status == 200 and not words:
-        return _answer(values)
+        return read(values)
     words = words if isinstance(words, str) else ""
     if REPEAT_LIMIT.search(words):
         return ChatAnswer("", CUT, 0, 0, "")
@@ -110,28 +139,10 @@ def _object(reply: bytes) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _answer(values: Mapping[str, Any]) -> ChatAnswer:
-    message = values.get("message")
-    message = message if isinstance(message, Mapping) else {}
-    content = message.get("content")
-    done = values.get("done")
-    if not isinstance(content, str) or not isinstance(done, bool):
-        raise CallFailed("HTTP 200 with a reply that is not one of /api/chat")
-    if not done and not _repeats(content or str(message.get("thinking", ""))):
-        raise CallFailed('HTTP 200 with a reply that was broken off ("done": false)')
-    reason = values.get("done_reason")
-    return ChatAnswer(
-        content=content,
-        done_reason=(str(reason)[:32] if reason else "stop") if done else CUT,
-        prompt_tokens=_count(values.get("prompt_eval_count")),
-        answer_tokens=_count(values.get("eval_count")),
-        model=str(values.get("model"))[:200],
-    )
-
-
 def _repeats(written: str) -> bool:
     return REPEATING.match(written[-REPEATING_LENGTH:][::-1]) is not None
 
 
-def _count(value: Any) -> int:
+def counted(value: Any) -> int:
+    """A number of tokens as the server gives it; 0 for anything else."""
     return value if type(value) is int and 0 <= value <= 1_000_000_000 else 0

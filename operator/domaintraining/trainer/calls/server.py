@@ -1,4 +1,4 @@
-"""The seam to the model server: one call of Ollama's /api/chat, which is answered or ends the process.
+"""The seam to the model server: one call of Ollama's API, which is answered or ends the process.
 
 A failed call never comes back to DSPy, which would take it for a score of 0: it is tried again until
 the outage budget is used up, and then `give_up` ends the whole process with the reason.
@@ -21,9 +21,11 @@ import urllib3
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import PLAIN, Reach
+from domaintraining.trainer.calls.asked import Asked, asked_by
+from domaintraining.trainer.calls.embedding import is_embedding, read_embeddings
 from domaintraining.trainer.calls.outage import Outage, pauses
 from domaintraining.trainer.calls.pool import open_pool, words_of
-from domaintraining.trainer.calls.reply import CUT, CallFailed, ChatAnswer, encode, no_quote, read_reply
+from domaintraining.trainer.calls.reply import CUT, CallFailed, ChatAnswer, encode, read_reply
 
 __all__ = [
     "Answering",
@@ -62,10 +64,13 @@ GiveUp = Callable[[DomainTrainingError], NoReturn]
 
 
 class ModelServer(Protocol):
-    """Whatever answers chat calls; used by many threads at once."""
+    """Whatever answers calls; used by many threads at once."""
 
     def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
-        """The answer to one body of /api/chat. Returns with an answer or not at all."""
+        """The answer to one body of /api/chat, or of /api/embed, see `embedding.embed_body`.
+
+        Returns with an answer or not at all.
+        """
 
 
 class Answering(Protocol):
@@ -109,7 +114,7 @@ def patience(max_tokens: int, permits: int) -> float:
 
 
 class OllamaServer:
-    """Ollama's /api/chat over one connection pool.
+    """Ollama's /api/chat and /api/embed over one connection pool.
 
     Redirects are not followed, and proxies only as `reach` has them, whatever the environment says: the
     endpoint is the one that was allowed.
@@ -161,23 +166,23 @@ class OllamaServer:
         )
 
     def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
-        """The answer to a body of /api/chat; waits as long as the outage budget allows.
+        """The answer to a body of /api/chat or /api/embed; waits as long as the outage budget allows.
 
         `done_reason` is `stop`, `length` (cut by num_predict) or `cut` (the model repeated itself until the
         server broke it off, three times; its content is what there was). A reply that was broken off for no
         such reason is a failure like any other.
         """
-        data, quotable = encode(body), no_quote(body)
+        asked = asked_by(body)
         failing_since: float | None = None
         cuts = 0
         for pause in pauses():
             began = self._clock()
             try:
-                answer = self._answer(data, quotable)
+                answer = self._answer(asked)
             except CallFailed as failure:
                 now = self._clock()
                 failing_since = now if failing_since is None else failing_since
-                self._failed(failure, now - began, now - failing_since)
+                self._failed(asked.path, failure, now - began, now - failing_since)
                 self._sleep(max(pause, failure.retry_after))
                 continue
             except DomainTrainingError as error:
@@ -209,17 +214,17 @@ class OllamaServer:
         """Closes idle connections."""
         self._pool.clear()
 
-    def _answer(self, data: bytes, quotable: Callable[[str], str]) -> ChatAnswer:
+    def _answer(self, asked: Asked) -> ChatAnswer:
         with self._permits:
-            status, retry_after, reply = self._post(data)
-        return read_reply(status, reply, quotable, retry_after)
+            status, retry_after, reply = self._post(asked)
+        return read_reply(status, reply, asked.quotable, retry_after, asked.read)
 
-    def _post(self, data: bytes) -> tuple[int, float, bytes]:
+    def _post(self, asked: Asked) -> tuple[int, float, bytes]:
         try:
             response = self._pool.request(
                 "POST",
-                f"{self._endpoint}/api/chat",
-                body=data,
+                f"{self._endpoint}{asked.path}",
+                body=asked.data,
                 headers={"Content-Type": "application/json"},
                 redirect=False,
                 preload_content=False,
@@ -242,8 +247,8 @@ class OllamaServer:
                 raise CallFailed(f"a reply of more than {len(reply)} bytes was not read to its end")
         return bytes(reply)
 
-    def _failed(self, failure: CallFailed, lasted: float, failing_for: float) -> None:
-        what = f"{self._endpoint}/api/chat: {failure}"
+    def _failed(self, path: str, failure: CallFailed, lasted: float, failing_for: float) -> None:
+        what = f"{self._endpoint}{path}: {failure}"
         if self._outage.failed(what, lasted) or failing_for >= self._outage_seconds:
             message = f"a call was tried again for {failing_for:.0f} s without an answer; at last {what}"
             self.end(DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, message))
@@ -270,15 +275,21 @@ class ScriptedServer:
 
     Args:
         answer: the content for a body.
+        vector: the embedding of a text; without it none is asked for.
     """
 
-    def __init__(self, answer: Callable[[Mapping[str, Any]], str]) -> None:
-        self._scripted = answer
+    def __init__(
+        self, answer: Callable[[Mapping[str, Any]], str], vector: Callable[[str], list[float]] | None = None
+    ) -> None:
+        self._scripted, self._vector = answer, vector
         self.bodies: list[Mapping[str, Any]] = []
 
     def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:  # noqa: ARG002
         """The scripted answer; its model name says that it is simulated."""
         self.bodies.append(body)
+        if self._vector is not None and is_embedding(body):
+            rows = [self._vector(text) for text in body["input"]]
+            return read_embeddings(len(rows), {"embeddings": rows, "model": f"simulated-{body['model']}"})
         content = self._scripted(body)
         tokens = len(encode(body)) // 4
         return ChatAnswer(content, "stop", tokens, len(content) // 4, f"simulated-{body['model']}")

@@ -290,4 +290,5 @@ class Limited:
 
 
 def _prompt(body: Mapping[str, Any]) -> Prompt:
-    return tuple(message["content"] for message in body["messages"])
+    """What the server reads of a call; of texts to embed it keeps nothing."""
+    return tuple(message["content"] for message in body.get("messages", ()))

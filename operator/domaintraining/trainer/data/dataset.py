@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,8 @@ class Samples:
     """At most one for each kind, each at most 1,024 characters, without sample text."""
     digest: str
     """SHA-256 (hex) over the canonical JSON of the samples in their order, one a line."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Line of each sample, by its text."""
 
 
 def read_samples(path: Path, source: str, file_format: str) -> Samples:
@@ -155,6 +157,7 @@ class _Reading:
             skipped=self._skipped,
             warnings=tuple(tally.text() for tally in tallies if tally.count),
             digest=self._digest.hexdigest(),
+            lines={text: line for text, (line, _) in self._first.items()},
         )
 
 

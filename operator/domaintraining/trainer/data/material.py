@@ -13,6 +13,8 @@ from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.data.dataset import Samples, read_samples
 from domaintraining.trainer.data.split import Parts, check_enough, closed_types, labelled, split_samples
+from domaintraining.trainer.doctor.examine import Findings, examine, few_examples
+from domaintraining.trainer.doctor.trials import Scores
 from domaintraining.trainer.prompts.export import input_lengths
 from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form
 from domaintraining.trainer.search.adaptive import choose_mode
@@ -58,6 +60,14 @@ class Material:
         train = [sample for sample in labelled(self.parts.train, task) if demonstrable(sample)]
         validation = labelled(self.parts.validation, task)
         return Search(self.forms[task], examples(train, task), examples(validation, task))
+
+    def findings(self, task: Task, scores: Scores) -> Findings:
+        """What the scores of a task's search say about its samples and its model."""
+        validation = labelled(self.parts.validation, task)
+        known = (*labelled(self.parts.train, task), *validation)
+        few = few_examples((kind.name for kind in self.forms[task].types), known, task)
+        lines = [self.samples.lines.get(sample.text, 0) for sample in validation]
+        return examine(scores, lines, few, self.run.optimizer.seed)
 
     def held_out(self, task: Task) -> tuple[Sample, ...]:
         """The documents that a task is measured on."""

@@ -24,7 +24,7 @@ PACKAGES: Final = ("dspy", "optuna", "numpy")
 PACKAGE: Final = Path(domaintraining.__file__).parent
 FOLDERS: Final = ("api", "trainer")
 """Parts of this package that shape prompts and search."""
-OF_THE_SEARCH: Final = frozenset({"tasks", "auto", "optimizer", "metric"})
+OF_THE_SEARCH: Final = frozenset({"auto", "optimizer"})
 OF_THE_WORDING: Final = frozenset({"types", "instructions"})
 
 
@@ -51,7 +51,7 @@ class Fingerprint:
     options: Mapping[str, Any]
     """Options of task calls."""
     search: Mapping[str, Any]
-    """Tasks, mode, options of the search with its seed, and metric."""
+    """Tasks, mode, options of the search with its seed, and how it compares names: never by embeddings."""
     wording: str
     """SHA-256 over types and instructions of the spec."""
     digests: frozenset[str] = field(init=False)
@@ -82,7 +82,8 @@ class Fingerprint:
             model=_named(run.model),
             prompt_model=None if run.prompt_model is None else _named(run.prompt_model),
             options=options,
-            search={key: written[key] for key in sorted(OF_THE_SEARCH)} | {"tasks": sorted(run.tasks)},
+            search={key: written[key] for key in sorted(OF_THE_SEARCH)}
+            | {"tasks": sorted(run.tasks), "metric": {"matching": run.metric.letters}},
             wording=_digest({key: written[key] for key in OF_THE_WORDING}),
         )
 

@@ -116,6 +116,7 @@ def manifest(run: Run, tasks: Mapping[Task, Mapping[str, Any]], data: Mapping[st
         "hash": run.hash,
         "image": run.image,
         "model": {"name": run.model.name, "digest": run.model.digest},
+        **_embedding(run),
         "auto": run.auto,
         "optimizer": run.optimizer.model_dump(mode="json", by_alias=True),
         "metric": run.metric.model_dump(mode="json", by_alias=True),
@@ -126,6 +127,11 @@ def manifest(run: Run, tasks: Mapping[Task, Mapping[str, Any]], data: Mapping[st
         "tasks": dict(tasks),
         **data,
     }
+
+
+def _embedding(run: Run) -> dict[str, Any]:
+    model = run.embedding_model
+    return {} if model is None else {"embeddingModel": {"name": model.name, "digest": model.digest}}
 
 
 def input_lengths(texts: Sequence[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ MIPROv2's rules are those of plan.py; none of this keeps a run from starting.
 from collections.abc import Iterator, Mapping
 
 from domaintraining.api.run import Run
-from domaintraining.api.spec import Optimizer, Task
+from domaintraining.api.spec import Metric, Optimizer, Task
 from domaintraining.trainer.search.plan import MINIBATCH_ABOVE, VALIDATION_CAP, search_plan
 
 DEFAULTS = Optimizer()
@@ -22,6 +22,7 @@ def advice(run: Run, validation: Mapping[Task, int]) -> tuple[str, ...]:
     return (
         *_thinking(run),
         *_void_threshold(run),
+        *_void_embedding(run),
         *_void_minibatch(run, validation),
         *_left_out(run, validation),
     )
@@ -39,6 +40,12 @@ def _void_threshold(run: Run) -> Iterator[str]:
     options = run.optimizer
     if options.bootstrapped_demos == 0 and options.metric_threshold != DEFAULTS.metric_threshold:
         yield "optimizer.metricThreshold has no effect: with bootstrappedDemos 0 no answer becomes a demo"
+
+
+def _void_embedding(run: Run) -> Iterator[str]:
+    metric = run.metric
+    if metric.matching != "semantic" and (metric.threshold != Metric().threshold or metric.embedding_model):
+        yield "metric.threshold and metric.embeddingModel have no effect: they are for matching: semantic"
 
 
 def _void_minibatch(run: Run, validation: Mapping[Task, int]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from domaintraining.api.base import ApiModel
 from domaintraining.api.spec import Task
 from domaintraining.trainer.calls.reply import ChatAnswer
+from domaintraining.trainer.doctor.trials import Scores
 from domaintraining.trainer.journal.journal import Journal, call_key
 from domaintraining.trainer.prompts.answers import MAX_ANSWER
 from domaintraining.trainer.prompts.prompt import Form
@@ -25,6 +26,8 @@ from domaintraining.trainer.search.program import INPUTS, Extraction
 MAX_DEMOS: Final = 256
 MAX_RECORD: Final = 4 * 1024 * 1024
 """Most characters of a record; a revision holds less."""
+MAX_SCORES: Final = 100_000
+"""Most scores in a record; a search with more is kept without them."""
 SEARCH: Final = "search"
 """How a record ended, where an answer says `stop` or `length`."""
 
@@ -42,6 +45,8 @@ class Found:
     """Whether the budget ended the search: it is the best so far."""
     evaluations: int = 0
     """Evaluations that ended: that of the start, the trials and the full ones in between."""
+    scores: Scores = ()
+    """What each candidate scored on each validation sample."""
 
 
 class _Demo(ApiModel):
@@ -51,11 +56,16 @@ class _Demo(ApiModel):
     """What the model answered to it; None: it is shown as it is labelled."""
 
 
+_Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Row = Annotated[list[_Score | None], Field(max_length=MAX_SCORES)]
+
+
 class _Record(ApiModel):
     instruction: Annotated[str, Field(max_length=MAX_ANSWER)]
     demos: Annotated[list[_Demo], Field(max_length=MAX_DEMOS)]
     validation_f1: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
     evaluations: Annotated[int, Field(ge=0)]
+    scores: Annotated[list[_Row], Field(max_length=MAX_SCORES)] = []
 
 
 class Finished:
@@ -119,6 +129,7 @@ def _record(found: Found, form: Form, train: Examples) -> str | None:
         "demos": demos,
         "validationF1": found.validation_f1,
         "evaluations": found.evaluations,
+        "scores": found.scores if sum(map(len, found.scores)) <= MAX_SCORES else [],
     }
     return json.dumps(values, separators=(",", ":"))
 
@@ -139,7 +150,8 @@ def _read(answer: ChatAnswer, form: Form, train: Examples) -> Found | None:
     (predictor,) = program.predictors()
     predictor.demos = known
     predictor.signature = predictor.signature.with_instructions(record.instruction)
-    return Found(program, record.validation_f1, evaluations=record.evaluations)
+    scores = tuple(map(tuple, record.scores))
+    return Found(program, record.validation_f1, evaluations=record.evaluations, scores=scores)
 
 
 def _demo(demo: _Demo, program: Extraction, train: Examples) -> dspy.Example | None:

@@ -6,7 +6,7 @@ hand an error to DSPy, and a watch that ends the run where DSPy would turn one i
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import dspy
@@ -20,6 +20,7 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.server import GiveUp
 from domaintraining.trainer.calls.store import Calls
+from domaintraining.trainer.doctor.trials import Trials
 from domaintraining.trainer.log import about
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.prompts.prompt import Form
@@ -180,7 +181,8 @@ def _known(search: Search, means: Means) -> Found | None:
 
 def _search(search: Search, ahead: LookAhead, means: Means) -> Found:
     task, metric = search.form.task, _metric(search, means)
-    watch = Watch(task, means.tally, means.give_up, ahead.evaluation)
+    trials = Trials(search.validation)
+    watch = Watch(task, means.tally, means.give_up, ahead.evaluation, trials.add)
     student = Extraction(search.form, PromptAdapter(search.form, on_error=watch.error))
     with about(task), dspy.context(callbacks=[watch]):
         ahead.start(summary_batch(search.train))
@@ -200,6 +202,7 @@ def _search(search: Search, ahead: LookAhead, means: Means) -> Found:
             watch.error(error)
         finally:
             ahead.stop()
+    found = replace(found, scores=trials.scores())
     if means.finished is not None:
         _keep(means.finished, found, search, means.give_up)
     means.tally.search_done(task)
@@ -227,7 +230,7 @@ def _best_so_far(student: Extraction, watch: Watch, ahead: LookAhead, means: Mea
 
 def _metric(search: Search, means: Means) -> Callable[..., float]:
     run = means.setting.run
-    return sample_metric(search.form, run.metric.matching, run.optimizer.metric_threshold)
+    return sample_metric(search.form, run.metric.letters, run.optimizer.metric_threshold)
 
 
 def _look_ahead(search: Search, means: Means) -> LookAhead:

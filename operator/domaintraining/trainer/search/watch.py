@@ -23,6 +23,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
         tally: where the counts go; it knows the search's plan.
         give_up: ends the run.
         on_evaluation: told the program and the samples of an evaluation that begins.
+        on_scores: told the program of one that ended, and sample, answer and score of each of its samples.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class Watch(BaseCallback):  # type: ignore[misc]
         tally: Tally,
         give_up: GiveUp,
         on_evaluation: Callable[[Extraction, Sequence[dspy.Example]], None] = lambda *_: None,
+        on_scores: Callable[[Extraction, Sequence[tuple[dspy.Example, Any, Any]]], None] = lambda *_: None,
     ) -> None:
         super().__init__()
+        self._on_scores = on_scores
         self._task = task
         self._tally, self._give_up, self._on_evaluation = tally, give_up, on_evaluation
         self._whole: dict[str, bool] = {}
@@ -90,6 +93,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
             return
         if any(not prediction.keys() for _, prediction, _ in outputs.results):
             self.error(RuntimeError("a sample without an answer"))
+        self._on_scores(program, outputs.results)
         score = ratio(outputs.score)
         if whole and (self._best is None or score > self._best):
             self._best, self.best = score, program

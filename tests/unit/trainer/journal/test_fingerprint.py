@@ -37,6 +37,7 @@ COUNTS_NOT: dict[str, Any] = {
     "image": "other",
     "maxConcurrentRequests": 8,
     "promptRequests": 2,
+    "embeddingModel": MODEL,
     "budget": {"maxModelCalls": 7},
     "spent": {"modelCalls": 3},
     "journal": {"kept": True, "claim": "c"},
@@ -50,6 +51,7 @@ COUNTS_NOT: dict[str, Any] = {
 ALSO_NOT: list[dict[str, Any]] = [
     {"options": {"keepAlive": "5m"}},
     {"tasks": ["relations", "entities"]},
+    {"metric": {"matching": "semantic", "threshold": 0.9, "embeddingModel": "e"}},
     {"model": {**MODEL, "digest": "sha256:" + "ab" * 32, "endpoint": "http://p:1", "source": "graph"}},
     {"data": {"file": "f2", "source": "s2", "format": "json"}},
 ]

@@ -54,6 +54,24 @@ def test_a_model_that_thinks_is_warned_of(think: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("metric", "void"),
+    [
+        ({"threshold": 0.8}, True),
+        ({"matching": "exact", "embeddingModel": "bge-m3"}, True),
+        ({"matching": "semantic", "threshold": 0.8, "embeddingModel": "e"}, False),
+    ],
+)
+def test_settings_of_embeddings_without_semantic_matching_are_warned_of(
+    metric: dict[str, Any], *, void: bool
+) -> None:
+    """They change no number."""
+    found = warnings(20, metric=metric)
+    assert [one.startswith("metric.threshold and metric.embeddingModel have no") for one in found] == [
+        True
+    ] * void
+
+
+@pytest.mark.parametrize(
     ("validation", "auto", "void"),
     [
         (50, "light", True),

@@ -24,7 +24,7 @@ from domaintraining.trainer.prompts.prompt import Form
 from domaintraining.trainer.reporter import RecordedReport
 from domaintraining.trainer.search import optimize as searching
 from domaintraining.trainer.search.engine import OllamaEngine
-from domaintraining.trainer.search.finished import SEARCH, Finished, Found
+from domaintraining.trainer.search.finished import MAX_SCORES, SEARCH, Finished, Found
 from domaintraining.trainer.search.optimize import Means, Search, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.program import Extraction, examples
 from domaintraining.trainer.training import Folders
@@ -136,6 +136,8 @@ def test_a_finished_search_is_found_to_the_letter_and_not_made_again(
     assert calls == 0
     assert journal.found == [SEARCH, SEARCH]
     assert published(again) == published(first)
+    assert {task: one.scores for task, one in again.items()} == {t: one.scores for t, one in first.items()}
+    assert all(len(row) == VALIDATION for one in first.values() for row in one.scores)
     progress = first_tally.progress()
     assert progress.entities
     assert progress.entities.trial == progress.entities.total_trials == first["entities"].evaluations
@@ -181,6 +183,23 @@ def test_a_program_that_a_record_would_change_is_not_kept() -> None:
         program.predictors()[0].demos = [demo]
         finished.keep(Found(program, 0.5), one.form, one.train)
         assert finished.find(one.form, one.train) is None
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.1, "1", True])
+def test_scores_that_are_none_make_no_record(score: Any) -> None:
+    """The search is made again."""
+    assert kept(json.dumps({**GOOD, "scores": [[0.5, None]]})) is not None
+    assert kept(json.dumps({**GOOD, "scores": [[0.5, score]]})) is None
+
+
+def test_too_many_scores_are_left_out_and_the_search_is_kept() -> None:
+    """Then the data doctor has less to say; nothing is searched again for it."""
+    one, finished = search(), Finished(MemoryJournal(), "")
+    scores = ((0.5,) * (MAX_SCORES + 1),)
+    finished.keep(Found(Extraction(one.form), 0.5, scores=scores), one.form, one.train)
+    found = finished.find(one.form, one.train)
+    assert found
+    assert found.scores == ()
 
 
 def test_the_first_end_of_a_search_is_the_one_for_ever() -> None:

@@ -77,7 +77,7 @@ def plain(run: Run, searches: Sequence[Search]) -> tuple[dict[Task, Result], int
     engine = OllamaEngine(calls, run.model.name, run.options, run.optimizer.seed, rollout=rollouts.current)
     found = {}
     for one in searches:
-        metric = sample_metric(one.form, run.metric.matching, run.optimizer.metric_threshold)
+        metric = sample_metric(one.form, run.metric.letters, run.optimizer.metric_threshold)
         found[one.form.task] = result(
             compile_search(one, Extraction(one.form), metric, Setting(run, engine, engine, 8))
         )
