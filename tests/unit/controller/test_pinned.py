@@ -8,8 +8,7 @@ from domaintraining.api.names import LABEL_KEEP
 from domaintraining.controller.cluster import CONFIG_MAP, JOB
 from domaintraining.controller.decide import decide
 from domaintraining.controller.observed import Observed
-from tests.unit.controller.test_decide import NOW, SPEC, resource, revision
-from tests.unit.controller.test_promotion import (
+from tests.unit.controller.releases import (
     edit,
     manifest,
     next_run,
@@ -19,6 +18,7 @@ from tests.unit.controller.test_promotion import (
     status,
     world_of_two_tasks,
 )
+from tests.unit.controller.test_decide import NOW, SPEC, resource, revision
 from tests.unit.controller.world import World
 
 

@@ -1,86 +1,20 @@
 """Release of prompts: what passes is served, what fails keeps what it had, also by a changed acceptance."""
 
 import json
-from typing import Any
 
 from domaintraining.controller.cluster import CONFIG_MAP, JOB
-from tests.unit.controller.world import World
-
-BOTH = ["entities", "relations"]
-BASE = {"f1": 0.5, "precision": 0.5, "recall": 0.5}
-
-
-def numbers(verdict: str, f1: float = 0.8) -> dict[str, Any]:
-    """What was measured of one prompt."""
-    value = {"Improved": 0.1, "Unclear": 0.0, "Worse": -0.1}[verdict]
-    return {
-        "f1": f1,
-        "precision": f1,
-        "recall": f1,
-        "baseline": BASE,
-        "verdict": verdict,
-        "documents": 40,
-        "improvement": {"value": value, "low": value - 0.05, "high": value + 0.05, "over": "Baseline"},
-    }
-
-
-def outcome(entities: str, relations: str, f1: float = 0.8) -> dict[str, Any]:
-    """What was measured of a run for both tasks."""
-    return {
-        "entities": numbers(entities, f1),
-        "relations": numbers(relations, f1),
-        "endToEnd": numbers(entities, 0.6),
-    }
-
-
-def world_of_two_tasks(**spec: Any) -> World:
-    """A resource that trains both tasks."""
-    world = World()
-    edit(world, **spec)
-    return world
-
-
-def edit(world: World, **spec: Any) -> None:
-    """A person's edit of the resource with both tasks."""
-    world.change(tasks=BOTH, **spec)
-
-
-def next_run(world: World, seed: int, entities: str, relations: str, **spec: Any) -> None:
-    """A new spec is trained to its end."""
-    edit(world, optimizer={"seed": seed}, **spec)
-    world.train(outcome(entities, relations))
-
-
-def served(world: World) -> dict[str, str]:
-    """Files of `<name>-prompt`."""
-    files: dict[str, str] = world.get(CONFIG_MAP, "docs-prompt")["data"]
-    return files
-
-
-def runs(world: World) -> tuple[str, ...]:
-    """Of which run each served prompt is, by its bytes."""
-    found = []
-    for task in BOTH:
-        system = json.loads(served(world)[f"{task}.messages.json"])[0]["content"]
-        found.append(str(system).rpartition("run ")[2].partition(" ")[0])
-    return tuple(found)
-
-
-def manifest(world: World, name: str = "docs-prompt") -> dict[str, Any]:
-    """A prompt's manifest."""
-    found: dict[str, Any] = json.loads(world.get(CONFIG_MAP, name)["data"]["manifest.json"])
-    return found
-
-
-def status(world: World) -> dict[str, Any]:
-    """The status."""
-    found: dict[str, Any] = world.resource["status"]
-    return found
-
-
-def history(world: World) -> list[tuple[int, str]]:
-    """Number and reason of each run."""
-    return [(one["number"], one["reason"]) for one in status(world)["history"]]
+from tests.unit.controller.releases import (
+    BOTH,
+    edit,
+    history,
+    manifest,
+    next_run,
+    outcome,
+    runs,
+    served,
+    status,
+    world_of_two_tasks,
+)
 
 
 def test_a_run_that_passes_is_served_byte_for_byte() -> None:
@@ -241,99 +175,3 @@ def test_a_run_promoted_by_a_weaker_acceptance_stays_what_it_is_when_a_later_one
     assert history(world) == [(2, "Rejected"), (1, "Promoted")]
     assert "Stalled" not in world.conditions
     assert "not accepted (entities: Worse, F1 0.800" in world.says("Trained")
-
-
-def test_an_edit_of_a_composed_prompt_is_undone() -> None:
-    """It is made again from the revisions that keep its parts."""
-    world = world_of_two_tasks()
-    world.train(outcome("Improved", "Improved"))
-    next_run(world, 10, "Improved", "Worse")
-    before = served(world)
-    for changed in ({"relations.messages.json": "[]"}, {"manifest.json": "{}"}):
-        edited = world.get(CONFIG_MAP, "docs-prompt")
-        world._put(edited | {"data": before | changed})
-        world.settle()
-        assert served(world) == before
-    world.cluster.objects.pop((CONFIG_MAP, "team", "docs-prompt"))
-    world.settle()
-    assert served(world) == before
-
-
-def test_a_key_that_somebody_adds_is_theirs() -> None:
-    """A server-side apply leaves it, and the controller comes to rest."""
-    world = world_of_two_tasks()
-    world.train(outcome("Improved", "Improved"))
-    before = served(world)
-    edited = world.get(CONFIG_MAP, "docs-prompt")
-    world._put(edited | {"data": before | {"more": "x"}})
-    world.settle()
-    assert served(world) == before | {"more": "x"}
-    assert world.conditions["Ready"] == ("True", "Promoted")
-
-
-def test_what_a_composed_prompt_was_made_of_stays_and_lost_parts_change_nothing() -> None:
-    """The limit spares it; where somebody deletes it, what is served stays as it is."""
-    world = world_of_two_tasks(revisionHistoryLimit=1)
-    world.train(outcome("Improved", "Improved"))
-    for seed in (10, 11):
-        next_run(world, seed, "Improved", "Worse", revisionHistoryLimit=1)
-    world.settle()
-    assert [name for name in world.names(CONFIG_MAP) if "-prompt-r" in name] == [
-        "docs-prompt-r0",
-        "docs-prompt-r1",
-        "docs-prompt-r3",
-    ]
-    before = served(world)
-    world.cluster.objects.pop((CONFIG_MAP, "team", "docs-prompt-r1"))
-    world.settle()
-    assert (served(world), world.conditions["Ready"]) == (before, ("True", "Promoted"))
-
-
-def test_a_prompt_is_updated_by_one_write() -> None:
-    """A reader sees the old one whole or the new one whole."""
-    world = world_of_two_tasks()
-    world.train(outcome("Improved", "Improved"))
-    world.cluster.writes.clear()
-    next_run(world, 10, "Improved", "Worse")
-    written = [entry for entry in world.cluster.writes if entry.endswith("ConfigMap team/docs-prompt")]
-    assert len(written) == 1
-
-
-def test_a_restored_resource_serves_a_composed_prompt() -> None:
-    """From the prompts of a backup alone; the baseline that a revision keeps comes with it."""
-    for second in ((), ("Improved", "Worse")):
-        world = world_of_two_tasks()
-        world.train(outcome("Improved", "Worse"))
-        if second:
-            next_run(world, 10, *second)
-        before, jobs = served(world), world.made(JOB)
-        world.restore()
-        world.cluster.objects.pop((CONFIG_MAP, "team", "docs-prompt"))
-        world.settle()
-        assert (served(world), world.conditions["Ready"]) == (before, ("True", "Promoted"))
-        assert world.made(JOB) == jobs
-
-
-def test_a_task_that_is_new_and_fails_keeps_its_baseline() -> None:
-    """The served revision has no prompt for it."""
-    world = World()
-    world.train({"entities": numbers("Improved")})
-    next_run(world, 10, "Worse", "Worse")
-    assert world.conditions["Ready"] == ("False", "Rejected")
-    next_run(world, 11, "Improved", "Worse")
-    assert runs(world) == ("3", "0")
-    assert world.conditions["Ready"] == ("True", "Promoted")
-    assert "relations keeps the baseline's prompt" in world.says("Ready")
-
-
-def test_a_later_run_of_fewer_tasks_changes_no_revision() -> None:
-    """What it was not compared with stays as it was judged."""
-    world = world_of_two_tasks()
-    world.train(outcome("Improved", "Improved"))
-    before = served(world)
-    world.change(optimizer={"seed": 10})
-    world.train({"entities": numbers("Improved")})
-    assert manifest(world)["accepted"] == ["entities"]
-    world.change(optimizer={"seed": 10}, pinRevision=1)
-    world.settle()
-    assert served(world) == before
