@@ -17,8 +17,8 @@ import yaml
 
 from tests.sandbox.build import GoProgram, built, cache_folder, module_version
 from tests.sandbox.cluster import Cluster
-from tests.sandbox.daemons import Daemon
 from tests.sandbox.components import free_ports
+from tests.sandbox.daemons import Daemon
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.progress import Say
 from tests.sandbox.toolchain import go_program, needed_version
@@ -64,7 +64,7 @@ def start(cluster: Cluster, say: Say) -> None:
     Raises SandboxError with the end of its log when it does not start.
     """
     executable, config = binary(say), _module_folder(say) / "config" / "components"
-    webhook, probes = free_ports().api, _free_port()
+    webhook, probes = free_ports().api, free_ports().api
     for obj in _objects(config, webhook):
         cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
     state = cluster.state / "kueue"
