@@ -5,14 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
+
+from domaintraining.guard import origin_of, plain_host
 
 IN_CLUSTER: Final = ("svc", "cluster.local")
 """Last parts of the names of Services; where the cluster's domain is another, `svc` stands before it.
 
 See https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 """
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 PROXY_URL: Final = (
     r"https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?"  # no user
 )
@@ -52,11 +53,10 @@ class Proxy:
         """The proxy for a URL; None: it is asked directly."""
         parts = urlsplit(url)
         proxy = {"http": self.http, "https": self.https}.get(parts.scheme.lower(), "")
-        return None if not proxy or in_cluster(url) or self._direct(parts) else proxy
+        return None if not proxy or in_cluster(url) or self._direct(url) else proxy
 
-    def _direct(self, parts: SplitResult) -> bool:
-        host = (parts.hostname or "").removesuffix(".")
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme.lower(), 0)
+    def _direct(self, url: str) -> bool:
+        host, port = origin_of(url)
         entries = (entry.strip().lower() for entry in self.no.split(","))
         return any(_covers(entry, host, port) for entry in entries if entry)
 
@@ -69,7 +69,7 @@ def in_cluster(url: str) -> bool:
     with https.
     """
     parts = urlsplit(url)
-    host = (parts.hostname or "").removesuffix(".")
+    host = plain_host(parts.hostname or "")
     address = _address(host)
     if address is not None:
         return address.is_loopback

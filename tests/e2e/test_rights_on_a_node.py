@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domaintraining.api.names import run_name
 from domaintraining.api.reasons import Reason
 from tests.e2e import images
 from tests.e2e.product import Product
@@ -33,6 +34,8 @@ def test_a_name_in_use_and_a_run_that_another_follows(product: Product, space: s
     apply(product, space, tasks=["relations"])
     wait_for("run 2", lambda: status(product, space)["run"]["number"] == 2, 60)
     ready(product, space)
+    first = f"/api/v1/namespaces/{space}/configmaps/{run_name('docs', 1)}"
+    wait_for("run 1 is forgotten once its pod is gone", lambda: product.cluster.api.find(first) is None, 90)
 
 
 def test_every_right_of_the_operator_is_used_and_none_is_missing(product: Product) -> None:

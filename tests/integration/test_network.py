@@ -52,11 +52,13 @@ def test_a_runs_pods_have_a_policy_as_long_as_the_run_goes(sandbox: Sandbox, spa
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     pods = api.items(f"/api/v1/namespaces/{space}/pods", labelSelector=selector)
     assert [one["metadata"]["labels"]["batch.kubernetes.io/job-name"] for one in pods] == ["docs-r1-a1"]
-    assert allowed(policy) == {
+    wanted = {
         ("127.0.0.1/32", port_of(sandbox.model_server)),
         ("127.0.0.1/32", port_of(kubeconfig.read(sandbox.cluster.admin_kubeconfig).server)),
         ("192.0.2.10/32", 6443),
     }
+    # the operator may have looked a moment before the slice was made: the policy is then made anew
+    wait_for("all holes", lambda: [allowed(one) for one in api.items(policies)] == [wanted])
     ready(sandbox, space)
     wait_for("its end", lambda: not api.items(policies))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 # What needs nodes of a cloud, or pods with addresses of their own, is left out: node lifecycle, node IPAM,
@@ -32,6 +34,9 @@ CONTROLLERS = (
 )
 # Admission that works hand in hand with controllers left out: nothing would take the node's taint away.
 ADMISSION_OFF = "TaintNodesByCondition"
+
+# Below what the system takes for outgoing connections: one of those would be there before a slow program is.
+OWN_PORTS = range(20_000, 30_000)
 
 # Persistent volumes are made by the node: a folder for each claim of the default storage class.
 PROVISIONER = "sandbox.domaintraining.test/simulated-folder"
@@ -81,11 +86,19 @@ class Ports:
 
 
 def free_ports() -> Ports:
-    """Two ports that nobody listens on at the moment."""
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return Ports(api=first.getsockname()[1], etcd=second.getsockname()[1])
+    """Two ports that nobody listens on at the moment; none that the system gives to connections meanwhile."""
+    candidates = iter(random.sample(OWN_PORTS, len(OWN_PORTS)))
+    api, etcd = islice(filter(_is_free, candidates), 2)
+    return Ports(api=api, etcd=etcd)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listening:
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def node_user(node: str) -> str:

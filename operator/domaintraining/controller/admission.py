@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-Key = tuple[str, str]
-"""Namespace and name of a DomainTraining."""
+from domaintraining.controller.workqueue import Key
+
 Uses = Mapping[str, str]
 """The model on each server that a training uses; the server of the trained model comes first."""
 

@@ -126,9 +126,7 @@ async def restrict(cluster: Cluster, resource: Resource, run: Run, network: Netw
     if policy is not None:
         await put(cluster, policy)
         return
-    await remove(
-        cluster, (resource.namespace, resource.name), NETWORK_POLICY, run_name(resource.name, run.number)
-    )
+    await remove(cluster, resource.key, NETWORK_POLICY, run_name(resource.name, run.number))
 
 
 async def renew_policy(cluster: Cluster, observed: Observed, network: Network) -> None:
@@ -156,7 +154,7 @@ async def empty_report(cluster: Cluster, resource: Resource, run: int) -> None:
     name = report_name(resource.name, run)
     found = await cluster.get(CONFIG_MAP, resource.namespace, name)
     if found is not None and (found.get("data") or found.get("binaryData") or found.get("immutable")):
-        await remove(cluster, (resource.namespace, resource.name), CONFIG_MAP, name)
+        await remove(cluster, resource.key, CONFIG_MAP, name)
     await put(cluster, manifests.build_report(resource, run))
 
 

@@ -11,8 +11,8 @@ import kopf
 
 from domaintraining.api.names import GROUP, LABEL_MANAGED_BY, LABEL_NAME, PLURAL, VERSION
 from domaintraining.controller.objects import CONFIG_MAP, DOMAIN_TRAINING, JOB, POD
+from domaintraining.controller.workqueue import Key
 
-Key = tuple[str, str]
 WATCHED = (JOB, POD, CONFIG_MAP)
 """What is watched by label, beside the resources themselves."""
 

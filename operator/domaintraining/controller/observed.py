@@ -11,6 +11,7 @@ from domaintraining.api.spec import DomainTrainingSpec, Task
 from domaintraining.api.status import DomainTrainingStatus, ModelStatus
 from domaintraining.controller.admission import Place
 from domaintraining.controller.attempt import Attempt
+from domaintraining.controller.workqueue import Key
 from domaintraining.errors import DomainTrainingError
 
 Object = dict[str, Any]
@@ -30,6 +31,11 @@ class Resource:
     spec: DomainTrainingSpec
     hash: str
     status: DomainTrainingStatus
+
+    @property
+    def key(self) -> Key:
+        """What it is known by in queues and lists."""
+        return self.namespace, self.name
 
     @property
     def retrain_requested(self) -> str:

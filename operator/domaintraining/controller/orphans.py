@@ -23,7 +23,8 @@ from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, 
 from domaintraining.controller.manifests import ROLE_RUN
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object
-from domaintraining.controller.removal import Key, forget, refers_to_ours
+from domaintraining.controller.removal import forget, refers_to_ours
+from domaintraining.controller.workqueue import Key
 
 log = logging.getLogger(__name__)
 

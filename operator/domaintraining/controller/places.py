@@ -16,7 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_ROLE
-from domaintraining.controller.admission import NEVER, Admission, Key, Place, Running, Waiting, admit
+from domaintraining.controller.admission import NEVER, Admission, Place, Running, Waiting, admit
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster, ClusterError, Kind
 from domaintraining.controller.manifests import ROLE_TRAINER
 from domaintraining.controller.observe import read_resource
@@ -29,6 +29,7 @@ from domaintraining.controller.uses import (
     waiting_of,
     waits_for_kueue,
 )
+from domaintraining.controller.workqueue import Key
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ class Places:
         found: dict[Key, Waiting] = {}
         for body in await self._found(DOMAIN_TRAINING, {}):
             resource = _read(body)
-            if resource is not None and (key := (resource.namespace, resource.name)) not in busy:
+            if resource is not None and (key := resource.key) not in busy:
                 found[key] = waiting_of(resource, self._settings, self._now())
         return found
 

@@ -238,6 +238,6 @@ def _pull(
             pulls.forget(endpoint, name)
         reason = Reason.MODEL_NOT_FOUND if state.not_found else Reason.MODEL_PULL_FAILED
         raise DomainTrainingError(reason, f"pulling {name} on {endpoint}: {state.error}")
-    pulls.start(endpoint, name, wake, watcher=(resource.namespace, resource.name))
+    pulls.start(endpoint, name, wake, watcher=resource.key)
     percent = state.percent if state is not None else 0
     raise DomainTrainingError(Reason.MODEL_PULLING, f"{endpoint} pulls {name}: {percent}%")

@@ -39,12 +39,10 @@ from domaintraining.controller.uses import (
     uses_of_spec,
     waits_for_kueue,
 )
+from domaintraining.controller.workqueue import Key
 from domaintraining.errors import DomainTrainingError
 
 log = logging.getLogger(__name__)
-
-Key = tuple[str, str]
-"""Namespace and name."""
 
 MOST_STEPS: Final = 8
 """Steps of one reconcile; more than any path from nothing to rest needs."""
@@ -148,16 +146,15 @@ class Reconciler:
         if place is None or not is_queued(resource):
             preflight = await self._asked(resource, preflight, waits=place is not None)
             if preflight.problem is None and is_held_up(resource):
-                self.places.line_up((resource.namespace, resource.name))
+                self.places.line_up(resource.key)
                 place = await self.places.stand(resource)
         place = place if preflight.problem is None else None
         return replace(apply.with_preflight(observed, preflight), place=place)
 
     async def _asked(self, resource: Resource, preflight: Preflight, *, waits: bool) -> Preflight:
         """The checks with what the model servers say; one that is down is no news to who waits anyway."""
-        key = (resource.namespace, resource.name)
         servers = uses_of_spec(resource, self.settings).keys()
-        asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(key))
+        asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(resource.key))
         try:
             if waits:
                 self.outages.check(servers)
@@ -230,7 +227,7 @@ class Reconciler:
         before = resource.status
         if status == before:
             return True
-        key, now = (resource.namespace, resource.name), self.now()
+        key, now = resource.key, self.now()
         last = self._written.get(key)
         if last is not None and abs(now - last) < pace and only_progress(before, status):
             return False
@@ -262,7 +259,7 @@ class Reconciler:
         if problem is not None:
             if problem.reason == "ModelPulling":
                 return PULL_LOOK
-            key = (observed.resource.namespace, observed.resource.name)
+            key = observed.resource.key
             return SERVER_LOOK * self.places.askers(key) if REASONS[problem.reason].passes else LOOK_AGAIN
         if step is Step.WAIT and observed.record is not None:
             due = next_attempt_time(observed.record)

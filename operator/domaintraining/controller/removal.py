@@ -22,9 +22,7 @@ from domaintraining.controller.cluster import (
 )
 from domaintraining.controller.decide import Plan
 from domaintraining.controller.observed import Object, Observed
-
-Key = tuple[str, str]
-"""Namespace and name of a resource."""
+from domaintraining.controller.workqueue import Key
 
 
 def is_ours(found: Object, name: str) -> bool:
@@ -70,7 +68,7 @@ async def clean_up(cluster: Cluster, observed: Observed) -> None:
     if record is None:
         return
     name = run_name(resource.name, record.run.number)
-    key, run = (resource.namespace, resource.name), record.run.number
+    key, run = resource.key, record.run.number
     if await cluster.get(ROLE, resource.namespace, name) is not None and not await _has_pods(
         cluster, key, run
     ):
@@ -79,7 +77,7 @@ async def clean_up(cluster: Cluster, observed: Observed) -> None:
 
 async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
     """Remove revisions beyond the limit, and what runs left that a later one followed."""
-    key = (observed.resource.namespace, observed.resource.name)
+    key = observed.resource.key
     for one in plan.prune:
         await remove(cluster, key, CONFIG_MAP, prompt_name(key[1], one.number))
     for run in plan.forget:

@@ -78,7 +78,7 @@ def waiting_of(resource: Resource, settings: Settings, now: datetime) -> Waiting
     """
     found = [one for one in resource.status.conditions if one.type == "Reconciling" and one.status == "True"]
     since = datetime.fromisoformat(found[0].last_transition_time) if found else now
-    key = (resource.namespace, resource.name)
+    key = resource.key
     return Waiting(key, uses_of_spec(resource, settings), min(since, now))
 
 

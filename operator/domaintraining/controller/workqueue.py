@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
+"""Namespace and name of a DomainTraining."""
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 60.0
 LONGEST_RECONCILE: Final = 300.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import yaml
 
 from tests.sandbox.build import GoProgram, built, cache_folder, module_version
 from tests.sandbox.cluster import Cluster
+from tests.sandbox.components import free_ports
 from tests.sandbox.daemons import Daemon
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.progress import Say
@@ -64,7 +64,7 @@ def start(cluster: Cluster, say: Say) -> None:
     Raises SandboxError with the end of its log when it does not start.
     """
     executable, config = binary(say), _module_folder(say) / "config" / "components"
-    webhook, probes = _free_port(), _free_port()
+    webhook, probes = free_ports().api, free_ports().api
     for obj in _objects(config, webhook):
         cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
     state = cluster.state / "kueue"
@@ -166,12 +166,6 @@ def _module_folder(say: Say) -> Path:
     if "Dir" not in found:
         raise SandboxError(f"{MODULE} {version()} can't be had: {found.get('Error') or answer.stderr}")
     return Path(found["Dir"])
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _is_ready(port: int) -> bool:

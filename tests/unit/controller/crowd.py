@@ -15,8 +15,9 @@ from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, ClusterError
 from domaintraining.controller.models import ModelInfo, ScriptedModels
 from domaintraining.controller.objects import Kind, address_of
 from domaintraining.controller.pulls import Pulls
-from domaintraining.controller.reconcile import Key, Reconciler
+from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.workqueue import Key
 from tests.unit.controller.world import NOW, SPEC, Killed, MortalCluster
 
 PAGE: Final = 200
