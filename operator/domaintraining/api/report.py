@@ -5,7 +5,7 @@ baseline is measured) and `result.json` (Prompts, at the end).
 """
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -22,7 +22,7 @@ from domaintraining.api.published import (
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import Count, Message, Short
 from domaintraining.api.spec import TASKS, Auto, Task
-from domaintraining.api.status import Advice, DatasetStatus, Metrics, Progress
+from domaintraining.api.status import Advice, DatasetStatus, Metrics, Progress, TaskMetrics
 
 REPORT_KEY: Final = "report.json"
 BASELINE_KEY: Final = "baseline.json"
@@ -31,6 +31,8 @@ MANIFEST_KEY: Final = "manifest.json"
 MAX_PROMPTS_BYTES: Final = 900_000
 """Most bytes of all files of a revision; a ConfigMap holds 1 MiB and a report two revisions."""
 PLACEHOLDER: Final = published.PLACEHOLDER
+OWN_NUMBERS: Final = frozenset({"f1", "precision", "recall", "confidence_interval", "documents"})
+"""What can be said of a prompt that is compared with nothing."""
 
 
 class Failure(WireModel):
@@ -40,6 +42,55 @@ class Failure(WireModel):
     """Constant of the table of reasons."""
     message: Message
     """What happened and where, without sample text."""
+
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Unmeasured = Literal["Unchanged", "NotAsked", "NothingServed", "NoHeldOutData"]
+
+
+class Drift(WireModel):
+    """What a check found out; there is no prompt in it, and nothing to promote."""
+
+    data_digest: Digest
+    """SHA-256 of the samples as they are now."""
+    data_version: Short = ""
+    """What their source calls them now: ETag, version; empty: it gives no name to its content."""
+    changed: bool
+    """Whether the samples are others than those of the check's digest."""
+    dataset: DatasetStatus
+    """The samples as they are now."""
+    metrics: Metrics | None = None
+    """The served prompts' own numbers on held-out documents that they had not seen; None: not measured."""
+    unmeasured: Unmeasured | None = None
+    """Why nothing was measured; None: something was."""
+    left_out: Count = 0
+    """Held-out labels left out because the served prompts had seen their texts."""
+    model_calls: Count = 0
+    """Calls that the model server answered for it, over all attempts."""
+
+    @model_validator(mode="after")
+    def _plain(self) -> "Drift":
+        """Either numbers or why there are none; and only what a prompt's own answers can say."""
+        if self.dataset.digest != self.data_digest:
+            raise ValueError("dataset.digest is not dataDigest")
+        metrics = self.metrics
+        if (metrics is None) == (self.unmeasured is None):
+            raise ValueError("exactly one of metrics and unmeasured has to be there")
+        measured = [one for _, one in metrics or () if one is not None]
+        if metrics is not None and not measured:
+            raise ValueError("metrics without a number")
+        if not all(map(_is_own, measured)):
+            raise ValueError("metrics are not the own numbers of a prompt with their interval and documents")
+        return self
+
+
+def _is_own(metrics: TaskMetrics) -> bool:
+    numbers = (metrics.f1, metrics.precision, metrics.recall, metrics.confidence_interval)
+    others = set(metrics.model_dump(exclude_defaults=True)) - OWN_NUMBERS
+    if None in numbers or others or not metrics.documents:
+        return False
+    interval = metrics.confidence_interval
+    return interval is not None and interval.low <= interval.high
 
 
 class Report(WireModel):
@@ -69,6 +120,8 @@ class Report(WireModel):
     """Set when the trainer gives up."""
     waiting: Failure | None = None
     """Set while the trainer waits for something to come back."""
+    check: Drift | None = None
+    """What a check found out, at its end; a run has none."""
 
 
 class TaskFiles(WireModel):

@@ -57,8 +57,21 @@ class Origin(WireModel):
     """Whether they are its baseline's and not its own."""
 
 
+class Check(WireModel):
+    """What a check starts from: a trainer that looks whether the world has changed, and trains nothing."""
+
+    data_digest: Short
+    """Digest of the samples that the served prompts are known to do well on, as status.dataset has it."""
+    data_version: Short = ""
+    """What their source called them then: ETag, version; empty: it gives no name to its content."""
+    model_changed: bool = False
+    """Whether the server has another digest for the model than those prompts were measured with."""
+    measure: bool = True
+    """Whether the served prompts are measured where data or model changed; False: only the data are read."""
+
+
 class Run(WireModel):
-    """One run of one DomainTraining."""
+    """One run of one DomainTraining, or a check between two runs."""
 
     name: str
     """metadata.name of the resource."""
@@ -118,3 +131,5 @@ class Run(WireModel):
     """How long the trainer waits for a model server that fails before the pod ends."""
     verbose: bool = False
     """Whether the log tells every step of MIPROv2."""
+    check: Check | None = None
+    """Set: nothing is trained, the served prompts are looked at again; `number` is that of their run."""
