@@ -9,17 +9,16 @@ from typing import Any, Final
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KEY, Prompts, TaskPrompt
 from domaintraining.api.spec import Task
-from domaintraining.api.status import DatasetStatus, Metrics, ModelStatus
+from domaintraining.api.status import Metrics, ModelStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.calls.store import Limited
-from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
+from domaintraining.trainer.data.material import Material, read_material
 from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
 from domaintraining.trainer.prompts.export import check_size, digests, dump, manifest, task_prompt
 from domaintraining.trainer.prompts.served import Served, read_served
 from domaintraining.trainer.scoring.comparison import (
-    Documents,
     Measured,
     baseline_metrics,
     compared_metrics,
@@ -28,6 +27,7 @@ from domaintraining.trainer.scoring.comparison import (
 )
 from domaintraining.trainer.scoring.evaluate import Evaluator
 from domaintraining.trainer.scoring.semantic import Compared, Names, with_semantic
+from domaintraining.trainer.scoring.unseen import told_dataset, unseen_documents
 from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
@@ -82,12 +82,7 @@ class _Stages:
         self._run, self._tally, self._log = material.run, session.tally, session.log
         self._material, self._served = material, served
         self._attached: list[str] = []
-        self._documents = Documents(
-            {
-                task: [one for one in material.held_out(task) if not served.has_seen(one.text)]
-                for task in ("entities", "relations")
-            }
-        )
+        self._documents = unseen_documents(material, served)
 
     def plan(self) -> None:
         """Tell how many calls are expected."""
@@ -100,7 +95,7 @@ class _Stages:
 
     def tell_dataset(self) -> None:
         """Report the samples before the first call."""
-        dataset = self._dataset()
+        dataset = told_dataset(self._material, self._documents)
         auto, why = self._run.auto, self._material.auto_reason
         self._session.reporter.update(dataset=dataset, auto=auto, auto_reason=why)
         self._session.announce()
@@ -218,18 +213,6 @@ class _Stages:
         counted = partial(self._tally.measured, step)
         calls = connection.task
         return Evaluator(calls, calls.slots, self._run.metric.letters, counted, calls.expect_all)
-
-    def _dataset(self) -> DatasetStatus:
-        status = self._material.status()
-        before = sum(len(self._material.held_out(task)) for task in self._run.tasks)
-        left = sum(len(self._documents.of[task]) for task in self._run.tasks)
-        if left == before:
-            return status
-        warning = (
-            f"{before - left} of {before} held-out labels are left out of the comparison: "
-            f"revision {self._run.served}, which is served now, was trained with their texts"
-        )
-        return status.model_copy(update={"warnings": [warning, *status.warnings][:MAX_WARNINGS]})
 
     def _data(self, seen: list[str]) -> dict[str, Any]:
         held_out = digests(self._documents.texts(self._run.tasks))
