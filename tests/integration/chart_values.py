@@ -47,6 +47,7 @@ EVERYTHING: Json = {
     },
     "networkPolicies": {"enabled": False, "apiServerCidrs": ["10.0.0.1/32", "fd00::/64"]},
     "resyncSeconds": 60,
+    "checkSeconds": 3600,
     "outageSeconds": 1200,
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1500m", "memory": "1Gi"}},
     "healthPort": 9090,

@@ -153,6 +153,7 @@ def test_every_setting_arrives_where_the_operator_reads_it(tmp_path: Path, autho
     assert (settings.network_policies, settings.trainings_per_server) == (False, 5)
     assert settings.api_server_cidrs == ("10.0.0.1/32", "fd00::/64")
     assert (settings.resync_seconds, settings.outage_seconds, settings.health_port) == (60, 1200, 9090)
+    assert settings.check_seconds == 3600
     assert not unchanged(settings)
 
 

@@ -86,6 +86,8 @@ capabilities:
 {{- end }}
 - name: RESYNC_SECONDS
   value: {{ .Values.resyncSeconds | int | quote }}
+- name: CHECK_SECONDS
+  value: {{ .Values.checkSeconds | int | quote }}
 - name: OUTAGE_SECONDS
   value: {{ .Values.outageSeconds | int | quote }}
 - name: HEALTH_PORT

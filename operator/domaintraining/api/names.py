@@ -66,6 +66,21 @@ def journal_name(name: str) -> str:
     return f"{name}-journal"
 
 
+def check_name(name: str) -> str:
+    """ServiceAccount, Role, RoleBinding, NetworkPolicy and ConfigMap of the checks of a resource."""
+    return f"{name}-check"
+
+
+def check_report_name(name: str) -> str:
+    """ConfigMap that the trainer of a check reports to."""
+    return f"{name}-check-report"
+
+
+def check_job_name(name: str, check: int) -> str:
+    """The Job of one check (from 1)."""
+    return f"{name}-check-{check}"
+
+
 def prompt_name(name: str, revision: int | None = None) -> str:
     """ConfigMap of a revision (0 is the baseline); without one, of the served prompt."""
     return f"{name}-prompt" if revision is None else f"{name}-prompt-r{revision}"

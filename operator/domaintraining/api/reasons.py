@@ -1,76 +1,10 @@
-"""All reasons of conditions: one table, from which the docs are generated."""
+"""All reasons of conditions and of status.drift: one table, from which the docs are generated."""
 
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from domaintraining.api.reason import Reason, ReasonRow
 
-class Reason(StrEnum):
-    """A constant that programs may match on; its meaning never changes within v1alpha1."""
-
-    # stages of a run, and Ready
-    PENDING = "Pending"
-    QUEUED = "Queued"
-    TRAINING = "Training"
-    SUSPENDED = "Suspended"
-    PROMOTED = "Promoted"
-    PINNED = "Pinned"
-    REJECTED = "Rejected"
-    FAILED = "Failed"
-    SUPERSEDED = "Superseded"
-    # DatasetValid
-    DATASET_VALID = "DatasetValid"
-    DATASET_NOT_FOUND = "DatasetNotFound"
-    DATASET_INVALID = "DatasetInvalid"
-    TOO_FEW_SAMPLES = "TooFewSamples"
-    INVALID_DOMAIN = "InvalidDomain"
-    # ModelReady
-    MODEL_READY = "ModelReady"
-    MODEL_NOT_ALLOWED = "ModelNotAllowed"
-    MODEL_NOT_FOUND = "ModelNotFound"
-    MODEL_PULLING = "ModelPulling"
-    MODEL_PULL_FAILED = "ModelPullFailed"
-    MODEL_UNSUITABLE = "ModelUnsuitable"
-    MODEL_SERVER_UNAVAILABLE = "ModelServerUnavailable"
-    # Trained
-    TRAINED = "Trained"
-    OUT_OF_MEMORY = "OutOfMemory"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    UNSCHEDULABLE = "Unschedulable"
-    QUOTA_EXCEEDED = "QuotaExceeded"
-    ADMISSION_DENIED = "AdmissionDenied"
-    PLACEMENT_NOT_ALLOWED = "PlacementNotAllowed"
-    SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
-    NAME_CONFLICT = "NameConflict"
-    POD_LOST = "PodLost"
-    JOURNAL_NOT_FOUND = "JournalNotFound"
-    JOURNAL_BUSY = "JournalBusy"
-    JOURNAL_UNUSABLE = "JournalUnusable"
-    BUDGET_EXHAUSTED = "BudgetExhausted"
-    TRAINER_FAILED = "TrainerFailed"
-    MODEL_OUTPUT_INVALID = "ModelOutputInvalid"
-    PROMPT_TOO_LONG = "PromptTooLong"
-    RESULT_TOO_LARGE = "ResultTooLarge"
-    RESULT_INVALID = "ResultInvalid"
-    # others
-    NOT_ACCEPTED = "NotAccepted"
-    NO_PROMPT = "NoPrompt"
-    NO_HELD_OUT_DATA = "NoHeldOutData"
-    REVISION_NOT_FOUND = "RevisionNotFound"
-    OBJECTS_REFUSED = "ObjectsRefused"
-
-
-class ReasonRow(NamedTuple):
-    """What a reason means and what to do about it."""
-
-    meaning: str
-    """What happened."""
-    remedy: str
-    """What a person does next."""
-    stalled: bool = False
-    """Whether it needs a person: the run stands still until something changes."""
-    passes: bool = False
-    """Whether the controller tries again with backoff because the cause may pass."""
-
+__all__ = ["DATASET_REASONS", "REASONS", "Reason", "ReasonRow"]
 
 REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.PENDING: ReasonRow(
@@ -256,6 +190,36 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "The report of the trainer is not valid and was not taken over.",
         "Check that TRAINER_IMAGE and the operator have the same version.",
         stalled=True,
+    ),
+    Reason.UNCHANGED: ReasonRow(
+        "The samples, or the model, are what they were when the prompt was measured.", "Nothing."
+    ),
+    Reason.CHECKING: ReasonRow(
+        "Data or model changed, and the served prompt is measured with them, or waits for a place to be.",
+        "Wait; `kubectl get jobs` shows the Job `<name>-check-<number>`.",
+    ),
+    Reason.NO_LOSS: ReasonRow(
+        "The served prompt does with the changed data or model what it did: no task's F1 is below the low "
+        "end of its published interval.",
+        "Nothing; the annotation training.aegisrag.io/retrain-requested-at starts a run all the same.",
+    ),
+    Reason.LOSS: ReasonRow(
+        "With the changed data or model a task's F1 is below the low end of its published interval.",
+        "Wait: a run starts by itself, and what is served stays served until it ends.",
+    ),
+    Reason.CHANGED: ReasonRow(
+        "Data or model changed, and spec.retrain asks for a run without measuring.",
+        "Wait: a run starts by itself.",
+    ),
+    Reason.NOT_MEASURED: ReasonRow(
+        "Data or model changed, and nothing was there to measure the served prompt on or to compare it with.",
+        "Start a run by hand: annotation training.aegisrag.io/retrain-requested-at. For the next time "
+        "label at least 10 documents for the test part (see spec.dataset.split), or set spec.retrain to "
+        "Always.",
+    ),
+    Reason.CHECK_FAILED: ReasonRow(
+        "The Job that looks at the data or measures the served prompt failed; what is served stays served.",
+        "Read the message; it is tried again, and at once when the data change.",
     ),
     Reason.NOT_ACCEPTED: ReasonRow(
         "No promoted prompt of this spec.", "Wait for its run, or see the reasons of Ready and Stalled."

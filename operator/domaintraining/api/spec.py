@@ -10,6 +10,7 @@ from domaintraining.api.budget import Budget
 from domaintraining.api.dataset import Dataset, Split
 from domaintraining.api.job import Job
 from domaintraining.api.model import Model, ModelName, ModelOptions, Think
+from domaintraining.api.retrain import Retrain
 from domaintraining.api.rules import (
     DOMAIN,
     NOT_BLANK,
@@ -214,6 +215,8 @@ class DomainTrainingSpec(ApiModel):
     revision_history_limit: Annotated[int, Field(ge=1, le=1000)] = 5
     """Revisions that are kept, the newest; what is served or pinned stays, and what bears the label
     training.aegisrag.io/keep=true."""
+    retrain: Retrain = Retrain()
+    """What changed data, or a changed model on its server, lead to."""
     job: Job = Job()
     """The Job that trains."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
+from domaintraining.api.drift import DriftStatus
 from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus
 from domaintraining.api.scalars import Count, Difference, Message, Ratio, Seconds, Short, Time, Tokens
 
@@ -250,6 +251,8 @@ class DomainTrainingStatus(WireModel):
     """The current or last run."""
     history: Annotated[list[HistoryEntry], Field(max_length=5)] = []
     """The last five runs, newest first."""
+    drift: DriftStatus | None = None
+    """What was found when data and model of the served prompt were looked at again."""
     last_handled_retrain_time: Time | None = None
     """Value of the retrain annotation that was acted on last."""
     summary: Summary | None = None

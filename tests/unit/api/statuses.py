@@ -1,5 +1,6 @@
 """A status with every field, for tests."""
 
+from domaintraining.api.drift import DriftStatus, SideDrift, TaskDrift
 from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus, TaskPromptStatus
 from domaintraining.api.status import (
     Condition,
@@ -41,6 +42,16 @@ def full_metrics() -> TaskMetrics:
             baseline=Scores(f1=0.762, precision=0.75, recall=0.774),
             improvement=Improvement(value=0.109, low=0.05, high=0.17, over="Baseline"),
         ),
+    )
+
+
+def full_drift() -> DriftStatus:
+    """A loss that was measured and led to a run."""
+    side = SideDrift(checked_time=NOW, before="1f0a9c3e77d2", now="88ab10c4d9e6", finding="Loss")
+    task = TaskDrift(f1=0.61, published=0.831, low=0.78, high=0.875, documents=40)
+    words = "entities: F1 0.610 is below 0.780, the low end of the published interval; run 4 was started"
+    return DriftStatus(
+        data=side, model=side, entities=task, relations=task, model_calls=40, run=4, message=words
     )
 
 
@@ -115,6 +126,7 @@ def full_status() -> DomainTrainingStatus:
                 reason="Promoted",
             )
         ],
+        drift=full_drift(),
         last_handled_retrain_time=NOW,
         summary=Summary(entities="0.712→0.831", relations="0.500→0.625", progress="100%", domain="tech_docs"),
     )

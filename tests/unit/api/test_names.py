@@ -20,11 +20,19 @@ def all_names(name: str, run: int, attempt: int) -> list[str]:
         names.report_name(name, run),
         names.data_name(name, run),
         names.prompt_name(name, run),
+        names.check_job_name(name, run),
         names.prompt_name(name),
     ]
 
 
-@pytest.mark.parametrize("made", all_names(LONGEST, LARGEST_RUN, LARGEST_ATTEMPT))
+@pytest.mark.parametrize(
+    "made",
+    [
+        *all_names(LONGEST, LARGEST_RUN, LARGEST_ATTEMPT),
+        names.check_name(LONGEST),
+        names.check_report_name(LONGEST),
+    ],
+)
 def test_longest_name_gives_names_that_every_object_may_have(made: str) -> None:
     """63 characters: what a label, a host name and the Job's own labels of its pods may hold."""
     assert len(made) <= 63

@@ -17,6 +17,7 @@ def test_only_the_image_is_required() -> None:
     assert given.ollama_base_url == "http://ollama.ollama:11434"
     assert (given.model, given.auto, given.verbose) == ("qwen3:32b", "light", False)
     assert (given.num_parallel, given.resync_seconds, given.outage_seconds) == (None, 300, 600)
+    assert given.check_seconds == 21_600
     assert (given.allowed_endpoints, given.allowed_priority_classes, given.namespaces) == ((), (), ())
     assert given.allowed_pulls == given.allowed_node_labels == ("*",)
 
@@ -30,6 +31,7 @@ def test_errors_name_every_variable_at_fault() -> None:
         "OLLAMA_NUM_PARALLEL": "65",
         "RESYNC_SECONDS": "0",
         "OUTAGE_SECONDS": "1.5",
+        "CHECK_SECONDS": "604801",
     }
     with pytest.raises(SettingsError) as error:
         Settings.read(wrong)

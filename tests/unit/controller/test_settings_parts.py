@@ -191,7 +191,7 @@ def test_what_an_attempt_depends_on_changes_the_digest(changed: dict[str, str]) 
 
 
 @pytest.mark.parametrize(
-    "name", ["TRAININGS_PER_SERVER", "HEALTH_PORT", "RESYNC_SECONDS", "WATCH_NAMESPACES"]
+    "name", ["TRAININGS_PER_SERVER", "HEALTH_PORT", "RESYNC_SECONDS", "CHECK_SECONDS", "WATCH_NAMESPACES"]
 )
 def test_what_concerns_the_controller_alone_does_not(name: str) -> None:
     """No failed attempt is repeated for it."""

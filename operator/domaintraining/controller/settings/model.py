@@ -32,6 +32,7 @@ from domaintraining.proxy import Proxy
 from domaintraining.reach import Reach
 
 ONE_DAY: Final = 86_400
+ONE_WEEK: Final = 7 * ONE_DAY
 HIGHEST_PORT: Final = 65_535
 NO_RESOURCES: Final = Resources()
 DIRECT: Final = Proxy()
@@ -87,6 +88,8 @@ class Settings:
     """HEALTH_PORT: where the controller's probes are served."""
     resync_seconds: int = 300
     """RESYNC_SECONDS: how often everything is looked at again, 1 to 86,400."""
+    check_seconds: int = 21_600
+    """CHECK_SECONDS: how often a trainer looks at data that the controller can't see, 1 to 604,800."""
     outage_seconds: int = 600
     """OUTAGE_SECONDS: how long a trainer waits for a failing model server, 1 to 86,400."""
     namespaces: tuple[str, ...] = ()
@@ -129,6 +132,7 @@ class Settings:
             api_server_cidrs=source.networks("API_SERVER_CIDRS"),
             health_port=source.number("HEALTH_PORT", cls.health_port, HIGHEST_PORT),
             resync_seconds=source.number("RESYNC_SECONDS", cls.resync_seconds, ONE_DAY),
+            check_seconds=source.number("CHECK_SECONDS", cls.check_seconds, ONE_WEEK),
             outage_seconds=source.number("OUTAGE_SECONDS", cls.outage_seconds, ONE_DAY),
             namespaces=source.object_names("WATCH_NAMESPACES"),
         )
@@ -217,7 +221,7 @@ class Settings:
 
     @cached_property
     def _digest(self) -> str:
-        queued = {"trainings_per_server", "health_port", "resync_seconds", "namespaces"}
+        queued = {"trainings_per_server", "health_port", "resync_seconds", "check_seconds", "namespaces"}
         content = {name: value for name, value in asdict(self).items() if name not in queued}
         content["model_servers"] = [[one.endpoint, one.requests] for one in self.model_servers]
         content["trainer_resources"] = self.trainer_resources.model_dump(mode="json")
