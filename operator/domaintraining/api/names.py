@@ -76,6 +76,11 @@ def check_report_name(name: str) -> str:
     return f"{name}-check-report"
 
 
+def check_data_name(name: str) -> str:
+    """ConfigMap that holds the inline samples of a check."""
+    return f"{name}-check-data"
+
+
 def check_job_name(name: str, check: int) -> str:
     """The Job of one check (from 1)."""
     return f"{name}-check-{check}"

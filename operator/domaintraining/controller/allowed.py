@@ -9,6 +9,7 @@ from typing import Final
 from domaintraining.api.job import Toleration
 from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import EMBEDDING_MODEL
+from domaintraining.controller.models import full_name
 from domaintraining.controller.observed import Resource
 from domaintraining.controller.settings import Settings, registry_of
 from domaintraining.errors import DomainTrainingError
@@ -49,6 +50,25 @@ def prompt_model_of(resource: Resource, settings: Settings) -> tuple[str, str] |
     return endpoint.rstrip("/"), spec.prompt_model.name
 
 
+def compared_models_of(resource: Resource, settings: Settings) -> list[tuple[str, str]]:
+    """Endpoint, else that of the model, and name of each model to compare with, in the order of spec.
+
+    One that is the model itself, or an earlier one, in another spelling is left out: it is compared anyway.
+    """
+    there, name = model_of(resource, settings)
+    known, found = {full_name(name)}, []
+    for one in resource.spec.compare_with:
+        if full_name(one.name) not in known:
+            known.add(full_name(one.name))
+            found.append(((one.endpoint or there).rstrip("/"), one.name))
+    return found
+
+
+def compare_field(name: str) -> str:
+    """What to call the entry of a model to compare with."""
+    return f"spec.compareWith[{name}]"
+
+
 def embedding_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | None:
     """Endpoint, which is the model's, and name of the model that makes embeddings; None: none are made."""
     metric = resource.spec.metric
@@ -68,6 +88,8 @@ def check_models(resource: Resource, settings: Settings) -> None:
     proposing = prompt_model_of(resource, settings)
     if proposing is not None:
         _check_model(settings, "spec.model.promptModel", proposing)
+    for model in compared_models_of(resource, settings):
+        _check_model(settings, compare_field(model[1]), model)
     embedding = embedding_model_of(resource, settings)
     if embedding is not None:
         _check_registry(settings, EMBEDDING_FIELD, embedding[1])

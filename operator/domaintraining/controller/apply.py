@@ -96,7 +96,12 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
     api_server = await network.api_server() if network else []
     models = preflight.model, settings, preflight.prompt_model
     run = resolve(
-        observed, plan.run, *models, api_server=api_server, embedding_model=preflight.embedding_model
+        observed,
+        plan.run,
+        *models,
+        api_server=api_server,
+        embedding_model=preflight.embedding_model,
+        compare_with=preflight.compare_with,
     )
     again = record is not None and record.run.number == plan.run
     first = record.attempt.start_time if record is not None and again else rfc3339(observed.now)

@@ -8,21 +8,17 @@ from domaintraining.api.names import (
     LABEL_ATTEMPT,
     LABEL_HASH,
     LABEL_QUEUE,
-    LABEL_RUN,
-    data_name,
-    job_name,
     prompt_name,
-    report_name,
-    run_name,
 )
 from domaintraining.api.report import MANIFEST_KEY
 from domaintraining.api.run import RUN_KEY, Origin, Run
 from domaintraining.controller.attempt import Attempt
-from domaintraining.controller.manifests import AUTHORITIES_KEY, ROLE_TRAINER, labels, owner
+from domaintraining.controller.manifests import AUTHORITIES_KEY, labels, owner
 from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.parts import job_of, parts_of
 from domaintraining.controller.revisions import BASELINE
 from domaintraining.controller.settings import Settings
-from domaintraining.controller.uses import servers_annotation
+from domaintraining.controller.uses import calls_models, servers_annotation
 
 CONTAINER: Final = "trainer"
 CREDENTIALS: Final = "/var/run/secrets/domaintraining"
@@ -52,16 +48,16 @@ See https://kubernetes.io/docs/concepts/security/pod-security-standards/#restric
 
 
 def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
-    """The Job of one attempt; one with a queue of Kueue's is made suspended, and Kueue lets it go.
+    """The Job of one attempt or check; one with a queue of Kueue's is made suspended, and Kueue lets it go.
 
     See https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
     """
-    job = resource.spec.job
-    own = labels(resource, ROLE_TRAINER) | {
-        LABEL_RUN: str(run.number),
-        LABEL_ATTEMPT: str(attempt.number),
-        LABEL_HASH: run.hash,
-    }
+    job, parts = resource.spec.job, parts_of(run)
+    own = (
+        labels(resource, parts.role)
+        | parts.labels
+        | {LABEL_ATTEMPT: str(attempt.number), LABEL_HASH: run.hash}
+    )
     queue = resource.labels.get(LABEL_QUEUE)
     template = {
         "metadata": {"labels": dict(job.pod_labels) | own, "annotations": dict(job.pod_annotations)},
@@ -71,13 +67,11 @@ def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(resource.name, run.number, attempt.number),
+            "name": job_of(run, attempt.number),
             "namespace": resource.namespace,
             "labels": own | ({LABEL_QUEUE: queue} if queue else {}),
-            "annotations": {
-                ANNOTATION_DATA_DIGEST: attempt.data_digest,
-                ANNOTATION_SERVERS: servers_annotation(run),
-            },
+            "annotations": {ANNOTATION_DATA_DIGEST: attempt.data_digest}
+            | ({ANNOTATION_SERVERS: servers_annotation(run)} if calls_models(run) else {}),
             "ownerReferences": [owner(resource)],
         },
         "spec": {
@@ -103,7 +97,7 @@ def _pod(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> 
     secrets = dict.fromkeys([*(one.name for one in job.image_pull_secrets), *settings.image_pull_secrets])
     pod: Object = {
         "restartPolicy": "Never",
-        "serviceAccountName": job.service_account_name or run_name(resource.name, run.number),
+        "serviceAccountName": job.service_account_name or parts_of(run).name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": RESTRICTED_POD | {"fsGroup": USER},
@@ -125,7 +119,7 @@ def _container(resource: Resource, run: Run, attempt: Attempt, settings: Setting
     own = resource.spec.job.resources
     resources = own if own.requests or own.limits else settings.trainer_resources
     environment = settings.proxy.environment | {
-        "REPORT_NAME": report_name(resource.name, run.number),
+        "REPORT_NAME": parts_of(run).report,
         "REPORT_NAMESPACE": resource.namespace,
         "ATTEMPT": str(attempt.number),
         "KUBE_CREDENTIALS_DIR": CREDENTIALS,
@@ -164,7 +158,7 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
     token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
     volumes: list[dict[str, Any]] = [
-        {"name": "run", "configMap": {"name": run_name(resource.name, run.number)}},
+        {"name": "run", "configMap": {"name": parts_of(run).name}},
         {"name": "data"} | _data_volume(resource, run),
         {"name": "journal"} | _journal_volume(resource, run),
         {"name": "credentials", "projected": {"sources": [token, authority]}},
@@ -208,7 +202,7 @@ def _data_volume(resource: Resource, run: Run) -> Object:
     if dataset.config_map is not None:
         items = [{"key": dataset.config_map.key, "path": run.data.file}]
         return {"configMap": {"name": dataset.config_map.name, "items": items}}
-    return {"configMap": {"name": data_name(resource.name, run.number)}}
+    return {"configMap": {"name": parts_of(run).data}}
 
 
 def _journal_volume(resource: Resource, run: Run) -> Object:

@@ -17,28 +17,23 @@ from domaintraining.api.names import (
     LABEL_RUN,
     MANAGER,
     VERSION,
-    data_name,
     domain_of,
     prompt_name,
-    report_name,
     run_name,
 )
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.api.status import wire
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.observed import Object, Resource, Revision
+from domaintraining.controller.parts import ROLE_DATA, ROLE_RUN, Parts, parts_of, parts_of_run
 from domaintraining.controller.revisions import encoded
 
 LONGEST_NOTE: Final = 1024
 """Bytes of an event's note that the API server takes."""
 AUTHORITIES_KEY: Final = "ca.crt"
 """Key of the run ConfigMap with further authorities to trust."""
-ROLE_RUN: Final = "run"
-ROLE_DATA: Final = "data"
-ROLE_REPORT: Final = "report"
 ROLE_PROMPT: Final = "prompt"
 ROLE_SERVED: Final = "served"
-ROLE_TRAINER: Final = "trainer"
 ROLE_JOURNAL: Final = "journal"
 
 
@@ -104,16 +99,19 @@ def build_data(resource: Resource, run: Run) -> Object:
         json.dumps(sample.model_dump(mode="json", by_alias=True, exclude_none=True), ensure_ascii=False)
         for sample in resource.spec.dataset.inline or []
     ]
-    metadata = metadata_of(
-        resource, data_name(resource.name, run.number), ROLE_DATA, **{LABEL_RUN: str(run.number)}
-    )
+    parts = parts_of(run)
+    metadata = metadata_of(resource, parts.data, ROLE_DATA, **parts.labels)
     return _config_map(metadata, {run.data.file: "\n".join(lines) + "\n"})
 
 
 def build_report(resource: Resource, run: int) -> Object:
     """The empty report ConfigMap, which the trainer of this run alone may patch."""
-    metadata = metadata_of(resource, report_name(resource.name, run), ROLE_REPORT, **{LABEL_RUN: str(run)})
-    return _config_map(metadata)
+    return empty_report_of(resource, parts_of_run(resource.name, run))
+
+
+def empty_report_of(resource: Resource, parts: Parts) -> Object:
+    """The same of a run or a check."""
+    return _config_map(metadata_of(resource, parts.report, parts.report_role, **parts.labels))
 
 
 def build_revision(
@@ -164,13 +162,18 @@ def build_rights(resource: Resource, run: int) -> list[Object]:
 
     Where spec names a ServiceAccount, the Role is bound to that one and none is made.
     """
-    name = run_name(resource.name, run)
-    metadata = metadata_of(resource, name, ROLE_TRAINER, **{LABEL_RUN: str(run)})
+    return rights_of(resource, parts_of_run(resource.name, run))
+
+
+def rights_of(resource: Resource, parts: Parts) -> list[Object]:
+    """The same of a run or a check."""
+    name = parts.name
+    metadata = metadata_of(resource, name, parts.role, **parts.labels)
     rbac = "rbac.authorization.k8s.io"
     rule = {
         "apiGroups": [""],
         "resources": ["configmaps"],
-        "resourceNames": [report_name(resource.name, run)],
+        "resourceNames": [parts.report],
         "verbs": ["get", "patch"],
     }
     named = resource.spec.job.service_account_name

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_NAME, LABEL_RUN, run_name
+from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_NAME, LABEL_ROLE
 from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.controller.apiserver import ApiServer, Peer, single
 from domaintraining.controller.manifests import metadata_of
 from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.parts import Parts, parts_of
 from domaintraining.controller.settings import Settings
 from domaintraining.errors import DomainTrainingError
 from domaintraining.guard import Guard, origin_of
@@ -38,25 +39,25 @@ class Destination(NamedTuple):
 
 
 def build_policy(
-    resource: Resource, run: int, resolvers: Iterable[str], destinations: Sequence[Destination]
+    resource: Resource, parts: Parts, resolvers: Iterable[str], destinations: Sequence[Destination]
 ) -> Object:
-    """The policy of one run.
+    """The policy of one run or check.
 
     Args:
         resource: the owner.
-        run: number of the run.
+        parts: what is made around its trainer.
         resolvers: addresses of name servers that are no pods of DNS_NAMESPACES, such as a node's cache.
         destinations: what its pods talk to.
     """
-    name = run_name(resource.name, run)
-    pods = {LABEL_MANAGED_BY: "domaintraining", LABEL_NAME: resource.name, LABEL_RUN: str(run)}
+    own = parts.labels or {LABEL_ROLE: parts.role}
+    pods = {LABEL_MANAGED_BY: "domaintraining", LABEL_NAME: resource.name} | own
     egress = [_dns(resolvers)]
     for one in destinations:
         egress += _rules(one)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata_of(resource, name, ROLE_NETWORK, **{LABEL_RUN: str(run)}),
+        "metadata": metadata_of(resource, parts.name, ROLE_NETWORK, **parts.labels),
         "spec": {
             "podSelector": {"matchLabels": pods},
             "policyTypes": ["Ingress", "Egress"],
@@ -151,13 +152,14 @@ class Network:
         """
         if not self._settings.network_policies:
             return None
-        servers = [one.endpoint for one in (run.model, run.prompt_model) if one is not None]
+        servers = [one.endpoint for one in models_of(run)]
         own = resource.namespace
         peers = await self._api_server.look()
         found = [Destination(peers)]
         found += [await self._destination(endpoint, own) for endpoint in dict.fromkeys(servers)]
-        self._known[resource.uid] = run.number, peers
-        return build_policy(resource, run.number, self._resolvers(), found)
+        if run.check is None:
+            self._known[resource.uid] = run.number, peers
+        return build_policy(resource, parts_of(run), self._resolvers(), found)
 
     async def is_stale(self, resource: Resource, run: int, *, suspended: bool) -> bool:
         """Whether the policy of a run that goes on is to be made anew.

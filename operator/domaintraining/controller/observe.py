@@ -26,7 +26,7 @@ from domaintraining.api.status import DomainTrainingStatus
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, POD, Cluster
 from domaintraining.controller.diagnose import read_job, refused_pods
-from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_RUN, ROLE_SERVED, build_report
+from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_SERVED, build_report
 from domaintraining.controller.objects import carries, number_of
 from domaintraining.controller.observed import (
     JobState,
@@ -37,6 +37,7 @@ from domaintraining.controller.observed import (
     Revision,
     RunRecord,
 )
+from domaintraining.controller.parts import ROLE_RUN
 from domaintraining.controller.promotion import judged
 from domaintraining.controller.revisions import read_revision
 

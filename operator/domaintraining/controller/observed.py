@@ -126,6 +126,8 @@ class Preflight:
     """The model that proposes instructions, where it is another."""
     embedding_model: ModelStatus | None = None
     """The model that makes embeddings of names, where they are asked for."""
+    compare_with: tuple[ModelStatus, ...] = ()
+    """The models to compare with."""
     model_problem: DomainTrainingError | None = None
     journal_problem: DomainTrainingError | None = None
     placement_problem: DomainTrainingError | None = None

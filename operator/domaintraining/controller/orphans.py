@@ -20,9 +20,9 @@ from domaintraining.api.names import (
     run_name,
 )
 from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, Cluster
-from domaintraining.controller.manifests import ROLE_RUN
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object
+from domaintraining.controller.parts import ROLE_RUN
 from domaintraining.controller.removal import forget, refers_to_ours
 from domaintraining.controller.workqueue import Key
 

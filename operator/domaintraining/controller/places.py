@@ -15,10 +15,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_ROLE
+from domaintraining.api.names import LABEL_MANAGED_BY
 from domaintraining.controller.admission import NEVER, Admission, Place, Running, Waiting, admit
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster, ClusterError, Kind
-from domaintraining.controller.manifests import ROLE_TRAINER
 from domaintraining.controller.observe import read_resource
 from domaintraining.controller.observed import Object, Resource
 from domaintraining.controller.settings import Settings
@@ -43,7 +42,8 @@ OFFERED_FOR: Final = timedelta(seconds=30)
 """How long a place is kept for one whose turn it is; after that it is passed over."""
 PASSED_OVER: Final = timedelta(minutes=5)
 """How long that lasts, for each that is: so all together hold up a place for a tenth of the time at most."""
-RUNNING_JOBS: Final = {LABEL_MANAGED_BY: "domaintraining", LABEL_ROLE: ROLE_TRAINER}
+RUNNING_JOBS: Final = {LABEL_MANAGED_BY: "domaintraining"}
+"""Runs and checks: both ask the same server."""
 
 
 class Places:

@@ -14,6 +14,8 @@ from domaintraining.controller.allowed import (
     check_models,
     check_placement,
     check_pull,
+    compare_field,
+    compared_models_of,
     embedding_model_of,
     model_of,
     prompt_model_of,
@@ -60,6 +62,7 @@ def settings_digest(resource: Resource, settings: Settings) -> str:
     part: dict[str, Any] = {
         "job": resource.spec.job.model_dump(mode="json", by_alias=True),
         "model": resource.spec.model.model_dump(mode="json", by_alias=True),
+        "compareWith": [one.model_dump(mode="json", by_alias=True) for one in resource.spec.compare_with],
         "budget": resource.spec.budget.model_dump(mode="json", by_alias=True),
         "settings": settings.digest(),
     }
@@ -168,6 +171,23 @@ async def check_embedding_model(
     info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
     source = "spec" if resource.spec.metric.embedding_model else "default"
     return ModelStatus(name=wanted.name, digest=info.digest, endpoint=wanted.endpoint, source=source)
+
+
+async def check_compared_models(
+    servers: ModelServers, pulls: Pulls, resource: Resource, settings: Settings, wake: Callable[[], None]
+) -> tuple[ModelStatus, ...]:
+    """The same for each of the models to compare with; the first that is not ready is told.
+
+    Raises:
+        DomainTrainingError: as for the model; their calls have the same options.
+    """
+    check_models(resource, settings)
+    found = []
+    for endpoint, name in compared_models_of(resource, settings):
+        wanted = _Wanted(f"{compare_field(name)}.name", endpoint, name)
+        info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
+        found.append(ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source="spec"))
+    return tuple(found)
 
 
 class _Wanted(NamedTuple):

@@ -13,7 +13,13 @@ from domaintraining.controller.decide import Plan, Step, moment, open_run, super
 from domaintraining.controller.journal import journal_words
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.promotion import promoted_served
-from domaintraining.controller.revisions import completion_time, metrics_of, prompt_config
+from domaintraining.controller.revisions import (
+    compared_models,
+    completion_time,
+    metrics_of,
+    model_named,
+    prompt_config,
+)
 from domaintraining.errors import DomainTrainingError
 
 HISTORY = 5
@@ -54,6 +60,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
         model=record.run.model if record else before.model,
         prompt_model=record.run.prompt_model if record else before.prompt_model,
         embedding_model=record.run.embedding_model if record else before.embedding_model,
+        models=_models(observed, served),
         dataset=dataset or (before.dataset if same_run else None),
         advice=report.advice if report else before.advice if same_run else [],
         progress=progress,
@@ -62,7 +69,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
         run=_run(observed) or before.run,
         history=_history(observed),
         last_handled_retrain_time=_handled(observed),
-        summary=_summary(observed, outcome.plan, metrics, progress),
+        summary=_summary(observed, outcome.plan, metrics, progress, served),
     )
 
 
@@ -178,7 +185,38 @@ def f1_text(metrics: TaskMetrics | None) -> str:
     return f"{before}→{after}"
 
 
-def _summary(observed: Observed, plan: Plan, metrics: Metrics | None, progress: Progress | None) -> Summary:
+def _models(observed: Observed, served: Revision | None) -> list[ComparedModel]:
+    """The comparison of the current run: as its trainer tells it, else its revision; of a restored
+    resource, that of the served one.
+    """
+    record, before, report = observed.record, observed.resource.status, observed.report.report
+    if record is None:
+        return compared_models(served) if served else before.models
+    if report is not None and report.models:
+        return report.models
+    ended = next((one for one in observed.trained if one.number == record.run.number), None)
+    if ended is not None:
+        return compared_models(ended)
+    same_run = before.run is not None and before.run.number == record.run.number
+    return before.models if same_run else []
+
+
+def _model(observed: Observed, served: Revision | None) -> str:
+    """The model of the served prompts; where each task's is for another one, both."""
+    named = [model_named(served, task) for task in TASKS] if served else []
+    found = list(dict.fromkeys(one for one in named if one))
+    record, before = observed.record, observed.resource.status.model
+    current = record.run.model if record else before
+    return ",".join(found)[:253] or (current.name if current else "")
+
+
+def _summary(
+    observed: Observed,
+    plan: Plan,
+    metrics: Metrics | None,
+    progress: Progress | None,
+    served: Revision | None,
+) -> Summary:
     """The columns; nothing is left to do for a spec whose run has ended, whatever ran after it."""
     resource = observed.resource
     percent = 100 if plan.step is Step.REST else progress.percent if progress else 0
@@ -187,4 +225,5 @@ def _summary(observed: Observed, plan: Plan, metrics: Metrics | None, progress: 
         relations=f1_text(metrics.relations) if metrics else "",
         progress=f"{percent}%",
         domain=domain_of(resource.name, resource.spec.domain),
+        model=_model(observed, served),
     )

@@ -24,6 +24,7 @@ from domaintraining.controller.outages import Outages
 from domaintraining.controller.places import FRONT, Places
 from domaintraining.controller.preflight import (
     check_data,
+    check_compared_models,
     check_embedding_model,
     check_model,
     check_prompt_model,
@@ -163,6 +164,7 @@ class Reconciler:
                 model=await check_model(*asked),
                 prompt_model=await check_prompt_model(*asked),
                 embedding_model=await check_embedding_model(*asked),
+                compare_with=await check_compared_models(*asked),
             )
         except DomainTrainingError as error:
             if error.reason is Reason.MODEL_SERVER_UNAVAILABLE:

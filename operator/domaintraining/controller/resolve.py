@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from domaintraining.api.budget import Spent, limits_of
 from domaintraining.api.names import domain_of
-from domaintraining.api.run import Run, RunData, RunJournal
+from domaintraining.api.run import Rival, Run, RunData, RunJournal
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.journal import journal_of
@@ -23,6 +23,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
     prompt_model: ModelStatus | None = None,
     api_server: Sequence[str] = (),
     embedding_model: ModelStatus | None = None,
+    compare_with: Sequence[ModelStatus] = (),
 ) -> Run:
     """The run as the trainer gets it.
 
@@ -34,6 +35,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         prompt_model: the model that proposes instructions, checked; None: the same.
         api_server: addresses of the API server.
         embedding_model: the model that makes embeddings of names, checked; None: none are made.
+        compare_with: the models to compare with, checked.
     """
     resource, spec = observed.resource, observed.resource.spec
     served, journal = compared_with(observed), journal_of(resource)
@@ -55,6 +57,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         options=spec.model.options,
         max_concurrent_requests=settings.permits(model.endpoint, spec.model.max_concurrent_requests),
         prompt_requests=settings.permits(prompt_model.endpoint, None) if prompt_model else None,
+        compare_with=[_rival(one, spec, settings) for one in compare_with],
         auto=spec.auto or settings.auto,
         optimizer=spec.optimizer,
         metric=spec.metric,
@@ -64,7 +67,9 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         served=served.number if served else None,
         served_from=served_from(observed, served) if served else {},
         named_servers=[
-            one for one in _servers(model, prompt_model) if origin_of(one) in settings.named_origins
+            one
+            for one in _servers(model, prompt_model, *compare_with)
+            if origin_of(one) in settings.named_origins
         ],
         api_server=list(api_server),
         outage_seconds=settings.outage_seconds,
@@ -72,8 +77,13 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
     )
 
 
-def _servers(model: ModelStatus, prompt_model: ModelStatus | None) -> list[str]:
-    return list(dict.fromkeys(one.endpoint for one in (model, prompt_model) if one))
+def _servers(*models: ModelStatus | None) -> list[str]:
+    return list(dict.fromkeys(one.endpoint for one in models if one))
+
+
+def _rival(model: ModelStatus, spec: DomainTrainingSpec, settings: Settings) -> Rival:
+    requests = settings.permits(model.endpoint, spec.model.max_concurrent_requests)
+    return Rival(model=model, max_concurrent_requests=requests)
 
 
 def _data(spec: DomainTrainingSpec) -> RunData:

@@ -9,15 +9,18 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from domaintraining.api.comparison import ComparedModel, Comparison
 from domaintraining.api.report import MANIFEST_KEY, Prompts, TaskPrompt
 from domaintraining.api.run import Origin, Run
 from domaintraining.api.runs import PromptConfig, TaskPromptStatus
-from domaintraining.api.scalars import Time
+from domaintraining.api.scalars import Short, Time
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import Metrics, wire
 from domaintraining.controller.observed import Object, Revision
 
 TIME: Final = TypeAdapter[str](Time)
+SHORT: Final = TypeAdapter[str](Short)
+COMPARISON: Final = TypeAdapter[list[ComparedModel]](Comparison)
 LONGEST_INSTRUCTION: Final = 2048
 BASELINE: Final = "baseline."
 """Prefix of keys in a revision's binaryData: its baseline's files, for tasks that had no prompt before."""
@@ -131,7 +134,9 @@ def prompt_config(config_map: str, served: Revision) -> PromptConfig:
     """What status says of the served prompt."""
     tasks = {task: task_facts(served.manifest, task) for task in TASKS}
     said = {
-        task: _prompt_status(facts) for task, facts in tasks.items() if f"{task}.messages.json" in served.data
+        task: _prompt_status(facts, model_named(served, task))
+        for task, facts in tasks.items()
+        if f"{task}.messages.json" in served.data
     }
     return PromptConfig(
         config_map=config_map,
@@ -142,12 +147,31 @@ def prompt_config(config_map: str, served: Revision) -> PromptConfig:
     )
 
 
-def _prompt_status(facts: dict[str, Any]) -> TaskPromptStatus:
+def model_named(revision: Revision, task: Task) -> str:
+    """The model that a task's request.json names; empty where it can't be read."""
+    try:
+        body = json.loads(revision.data.get(f"{task}.request.json", "{}"))
+        return SHORT.validate_python(body["model"], strict=True)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return ""
+
+
+def compared_models(revision: Revision) -> list[ComparedModel]:
+    """The models that a revision's run compared, as its manifest says it; empty where it says nothing
+    readable.
+    """
+    try:
+        return COMPARISON.validate_python(revision.manifest.get("models", []))
+    except ValidationError:
+        return []
+
+
+def _prompt_status(facts: dict[str, Any], model: str) -> TaskPromptStatus:
     instruction = str(facts.get("instruction", ""))[:LONGEST_INSTRUCTION]
     try:
-        return TaskPromptStatus(instruction=instruction, demos=facts.get("demos", 0))
+        return TaskPromptStatus(instruction=instruction, model=model, demos=facts.get("demos", 0))
     except ValidationError:
-        return TaskPromptStatus(instruction=instruction)
+        return TaskPromptStatus(instruction=instruction, model=model)
 
 
 def read_revision(config_map: Object, uid: str, number: int, run_hash: str, *, keep: bool) -> Revision:

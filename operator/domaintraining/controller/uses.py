@@ -5,23 +5,28 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from domaintraining.api.comparison import MOST
 from domaintraining.api.names import (
     ANNOTATION_SERVERS,
     LABEL_ATTEMPT,
     LABEL_NAME,
     LABEL_QUEUE,
+    LABEL_ROLE,
     LABEL_RUN,
+    check_job_name,
     job_name,
 )
 from domaintraining.api.reasons import Reason
-from domaintraining.api.run import Run
+from domaintraining.api.run import Run, models_of
 from domaintraining.controller.admission import RECENT, Running, Uses, Waiting
-from domaintraining.controller.allowed import model_of, prompt_model_of
+from domaintraining.controller.allowed import compared_models_of, model_of, prompt_model_of
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object, Resource
+from domaintraining.controller.parts import ROLE_CHECKER
 from domaintraining.controller.settings import Settings, plain_url
 
-MOST_USES: Final = 2
+MOST_USES: Final = 2 + MOST
+"""Servers: the model's, that of the model that proposes, and those of the models to compare with."""
 LONGEST: Final = 512
 TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULLING})
 """What passes by itself: whose turn it is keeps it meanwhile, for as long as places.py says."""
@@ -30,13 +35,13 @@ TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULL
 def uses_of_spec(resource: Resource, settings: Settings) -> Uses:
     """The servers that the next attempt will use, from the spec and the operator's defaults."""
     models = [model_of(resource, settings), prompt_model_of(resource, settings)]
+    models += compared_models_of(resource, settings)
     return _uses(model for model in models if model is not None)
 
 
 def uses_of_run(run: Run) -> Uses:
     """The same of a run that was resolved."""
-    models = (run.model, run.prompt_model)
-    return _uses((model.endpoint, model.name) for model in models if model is not None)
+    return _uses((model.endpoint, model.name) for model in models_of(run))
 
 
 def _uses(models: Iterable[tuple[str, str]]) -> Uses:
@@ -51,7 +56,7 @@ def uses_of_job(job: Object, settings: Settings) -> Uses:
     """The same of a Job, from its annotation; one without a readable one counts on the default server."""
     text = str((job["metadata"].get("annotations") or {}).get(ANNOTATION_SERVERS, ""))
     try:
-        found: Any = json.loads(text[: 4 * LONGEST])
+        found: Any = json.loads(text[: 4 * LONGEST * MOST])
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict) and 1 <= len(found) <= MOST_USES:
@@ -59,6 +64,11 @@ def uses_of_job(job: Object, settings: Settings) -> Uses:
         if all(isinstance(one, str) and 0 < len(one) <= LONGEST for one in texts):
             return {plain_url(server): model for server, model in found.items()}
     return {plain_url(settings.ollama_base_url): settings.model}
+
+
+def calls_models(run: Run) -> bool:
+    """Whether a trainer may ask models, and needs a place for it: a check that only reads data does not."""
+    return run.check is None or run.check.measure
 
 
 def servers_annotation(run: Run) -> str:
@@ -121,11 +131,20 @@ def _key(job: Object) -> tuple[str, str]:
 
 
 def _is_ours(job: Object) -> bool:
-    """Whether it has the name that it was made with; a copy has not."""
+    """Whether it has the name that it was made with, and a place; a copy has not, nor what asks no model."""
     run, attempt = number_of(job, LABEL_RUN), number_of(job, LABEL_ATTEMPT)
-    if run is None or attempt is None:
+    if attempt is None:
         return False
-    return bool(job["metadata"]["name"] == job_name(_key(job)[1], run, attempt))
+    name = _key(job)[1]
+    if is_check(job):
+        measures = ANNOTATION_SERVERS in (job["metadata"].get("annotations") or {})
+        return measures and bool(job["metadata"]["name"] == check_job_name(name, attempt))
+    return run is not None and bool(job["metadata"]["name"] == job_name(name, run, attempt))
+
+
+def is_check(job: Object) -> bool:
+    """Whether a Job looks at the world under a served prompt, and trains nothing."""
+    return (job["metadata"].get("labels") or {}).get(LABEL_ROLE) == ROLE_CHECKER
 
 
 def _ended(job: Object) -> datetime | None:
