@@ -1,4 +1,4 @@
-"""The role `trainer`: one attempt at one run, in a pod of its own.
+"""The role `trainer`: one attempt at one run, or at a check between two, in a pod of its own.
 
 Exit codes: 0 the result is written; 3 a failure that needs a change; 75 a failure whose cause may pass. Both
 failures stand in the report and in the container's termination message.
@@ -26,6 +26,7 @@ from domaintraining.reach import PLAIN, Reach
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.connect import Serve
 from domaintraining.trainer.calls.server import GivenUp, ModelServer, OllamaServer, patience
+from domaintraining.trainer.check import check
 from domaintraining.trainer.kubereport import KubeReport, in_cluster_api
 from domaintraining.trainer.log import JsonLog, captured
 from domaintraining.trainer.progress import Tally
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> int:
 def attempt(
     run: Run, folders: Folders, sink: ReportSink, serve: Serve, number: int = 1
 ) -> tuple[int, DomainTrainingError | None]:
-    """One attempt at a run: trains, reports, logs to standard output.
+    """One attempt at a run or a check: works, reports, logs to standard output.
 
     Args:
         run: the run.
@@ -85,7 +86,7 @@ def attempt(
     earlier = spent_before(run, sink)
     tally, ending = Tally(earlier=earlier), Ending()
     budget = Budget(run.budget, earlier, lambda: tally.model_calls, short=lambda: tally.short_calls)
-    log = JsonLog(sys.stdout, f"{run.namespace}/{run.name}-r{run.number}", run.domain)
+    log = JsonLog(sys.stdout, _called(run), run.domain)
     log.where = lambda: _where(tally)
     report = Report(run=run.number, attempt=number)
     reporter = Reporter(sink, report, tally.progress, spent=budget.spent, give_up=ending.leave)
@@ -93,7 +94,7 @@ def attempt(
     with captured(log, verbose=run.verbose):
         reporter.start()
         log.event("run_started", f"attempt {number}", model=run.model.name, image=run.image)
-        error = _trained(session, folders, serve)
+        error = _ended(session, folders, serve)
         if error is not None:
             _report_failure(session, error)
         reporter.close()
@@ -157,9 +158,12 @@ def read_run(path: Path) -> Run:
         raise DomainTrainingError(Reason.TRAINER_FAILED, message) from error
 
 
-def _trained(session: Session, folders: Folders, serve: Serve) -> DomainTrainingError | None:
+def _ended(session: Session, folders: Folders, serve: Serve) -> DomainTrainingError | None:
     try:
-        train(session, folders, serve)
+        if session.run.check is not None:
+            check(session, session.run.check, folders, serve)
+        else:
+            train(session, folders, serve)
     except GivenUp as given_up:
         return given_up.error
     except DomainTrainingError as error:
@@ -183,6 +187,10 @@ def _report_failure(session: Session, error: DomainTrainingError) -> None:
         session.reporter.insist(LAST_WORDS_SECONDS)
     except DomainTrainingError as unwritten:
         session.log.event("report_not_written", unwritten.message)
+
+
+def _called(run: Run) -> str:
+    return f"{run.namespace}/{run.name}-{'check' if run.check else f'r{run.number}'}"
 
 
 def _where(tally: Tally) -> tuple[int, str]:

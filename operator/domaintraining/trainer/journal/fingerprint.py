@@ -1,4 +1,8 @@
-"""What a run's answers and choices depend on: runs of the same fingerprint share one journal file."""
+"""What a run's answers and choices depend on: runs of the same fingerprint share one journal file.
+
+Checks of one model share a file of their own, whatever the samples are: a check chooses nothing, and the key
+of an answer has the whole call in it. Runs and checks read each other's answers as those of earlier runs.
+"""
 
 import hashlib
 import json
@@ -72,6 +76,8 @@ class Fingerprint:
             run: the run.
             data_digest: digest of its samples as they were read.
         """
+        if run.check is not None:
+            return cls._of_checks(run)
         written = run.model_dump(mode="json", by_alias=True)
         options = run.options.model_dump(mode="json", by_alias=True, exclude={"keep_alive"})
         return cls(
@@ -85,6 +91,20 @@ class Fingerprint:
             search={key: written[key] for key in sorted(OF_THE_SEARCH)}
             | {"tasks": sorted(run.tasks), "metric": {"matching": run.metric.letters}},
             wording=_digest({key: written[key] for key in OF_THE_WORDING}),
+        )
+
+    @classmethod
+    def _of_checks(cls, run: Run) -> "Fingerprint":
+        return cls(
+            data="",
+            split={},
+            code=code_digest(),
+            versions={},
+            model=_named(run.model),
+            prompt_model=None,
+            options={},
+            search={"check": True},
+            wording="",
         )
 
     def parts(self) -> dict[str, Any]:

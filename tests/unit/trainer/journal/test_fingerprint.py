@@ -26,6 +26,7 @@ COUNTS: dict[str, Any] = {
     "auto": "medium",
     "optimizer": {"seed": 10},
     "metric": {"matching": "exact"},
+    "check": {"dataDigest": "d"},
 }
 COUNTS_NOT: dict[str, Any] = {
     "name": "other",
