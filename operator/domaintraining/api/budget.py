@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel, WireModel
 from domaintraining.api.rules import DURATION, checked, rule
-from domaintraining.api.scalars import Count, Seconds
+from domaintraining.api.scalars import Count, Seconds, Short
 
 UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -42,6 +42,17 @@ class Limits(WireModel):
     """Calls that the model server answers."""
 
 
+class SpentOn(WireModel):
+    """What one of the compared models has cost, over all attempts."""
+
+    name: Short
+    """Model."""
+    seconds: Seconds = 0.0
+    """Running time of the trainer."""
+    calls: Count = 0
+    """Calls that were answered for it."""
+
+
 class Spent(WireModel):
     """What a run has cost, over all attempts."""
 
@@ -49,6 +60,8 @@ class Spent(WireModel):
     """Running time of the trainer."""
     calls: Count = 0
     """Calls that the model server answered."""
+    models: Annotated[list[SpentOn], Field(max_length=16)] = []
+    """What of it was for each compared model; empty: there is one."""
 
 
 def limits_of(budget: Budget) -> Limits:

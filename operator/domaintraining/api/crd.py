@@ -63,7 +63,7 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("Progress", "string", ".status.summary.progress"),
     ("Entity-F1", "string", ".status.summary.entities"),
     ("Relation-F1", "string", ".status.summary.relations"),
-    ("Model", "string", ".status.model.name"),
+    ("Model", "string", ".status.summary.model"),
     ("Age", "date", ".metadata.creationTimestamp"),
 )
 WIDE_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (

@@ -9,7 +9,17 @@ from domaintraining.api.spec import DomainTrainingSpec
 HASH_LENGTH: Final = 32
 """Hex digits kept of SHA-256: a label value holds at most 63 characters."""
 
-STARTS_A_RUN: Final = ("auto", "dataset", "instructions", "metric", "model", "optimizer", "tasks", "types")
+STARTS_A_RUN: Final = (
+    "auto",
+    "compareWith",
+    "dataset",
+    "instructions",
+    "metric",
+    "model",
+    "optimizer",
+    "tasks",
+    "types",
+)
 CHANGES_NO_ANSWER: Final = ("endpoint", "pullPolicy", "maxConcurrentRequests")
 
 
@@ -21,6 +31,8 @@ def what_starts_a_run(spec: DomainTrainingSpec) -> dict[str, Any]:
         part["tasks"] = sorted(part["tasks"])
         if len(part["tasks"]) == 2:
             del part["tasks"]
+    if compared := part.pop("compareWith", []):
+        part["compareWith"] = [one["name"] for one in compared]
     model = {key: value for key, value in part.pop("model", {}).items() if key not in CHANGES_NO_ANSWER}
     model.get("options", {}).pop("keepAlive", None)
     model.get("promptModel", {}).pop("endpoint", None)

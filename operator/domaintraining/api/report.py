@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from domaintraining.api import published
 from domaintraining.api.base import WireModel
 from domaintraining.api.budget import Spent
+from domaintraining.api.comparison import Comparison
 from domaintraining.api.published import (
     check_depth,
     check_placeholders,
@@ -112,6 +113,8 @@ class Report(WireModel):
     """What the run has cost so far: what the run says of earlier attempts, and this one."""
     budget_exhausted: bool = False
     """Whether the search ended early because the budget was spent; the result is the best so far."""
+    models: Comparison = []
+    """The models that the run compares, spec.model first; empty: there is one."""
     advice: Advice = []
     """What the answers say about data and model, once the search is over."""
     baseline: Metrics | None = None

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
 from domaintraining.api.budget import Limits, Spent
+from domaintraining.api.comparison import MOST
 from domaintraining.api.scalars import Short
 from domaintraining.api.spec import (
     Auto,
@@ -70,6 +71,15 @@ class Check(WireModel):
     """Whether the served prompts are measured where data or model changed; False: only the data are read."""
 
 
+class Rival(WireModel):
+    """A model that the run compares with its own."""
+
+    model: ModelStatus
+    """The model, its digest and its server."""
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Calls in flight at once; None: nobody knows, and the trainer measures what the server serves."""
+
+
 class Run(WireModel):
     """One run of one DomainTraining, or a check between two runs."""
 
@@ -107,6 +117,8 @@ class Run(WireModel):
     """Calls in flight at once; None: nobody knows, and the trainer measures what the server serves."""
     prompt_requests: Annotated[int, Field(ge=1, le=64)] | None = None
     """The same for another server that proposes instructions."""
+    compare_with: Annotated[list[Rival], Field(max_length=MOST)] = []
+    """Models to compare with the model, in this order."""
     auto: Auto = "light"
     """Mode of the search; adaptive: the trainer chooses when it has read the samples."""
     optimizer: Optimizer = Optimizer()
@@ -133,3 +145,9 @@ class Run(WireModel):
     """Whether the log tells every step of MIPROv2."""
     check: Check | None = None
     """Set: nothing is trained, the served prompts are looked at again; `number` is that of their run."""
+
+
+def models_of(run: Run) -> list[ModelStatus]:
+    """All models that a run chats with: the one it trains for first, then the proposing one, then rivals."""
+    models = [run.model, run.prompt_model, *(one.model for one in run.compare_with)]
+    return [model for model in models if model is not None]

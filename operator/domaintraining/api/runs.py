@@ -13,6 +13,8 @@ class TaskPromptStatus(WireModel):
 
     instruction: Annotated[str, StringConstraints(max_length=2048)] = ""
     """The instruction, cut at 2,048 characters."""
+    model: Short = ""
+    """Model that the prompt is for, as its request.json names it."""
     demos: Count = 0
     """Number of demos."""
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from domaintraining.api.acceptance import Acceptance
 from domaintraining.api.base import ApiModel
 from domaintraining.api.budget import Budget
+from domaintraining.api.comparison import OTHER_MODELS, CompareWith
 from domaintraining.api.dataset import Dataset, Split
 from domaintraining.api.job import Job
 from domaintraining.api.model import Model, ModelName, ModelOptions, Think
@@ -196,6 +197,9 @@ class DomainTrainingSpec(ApiModel):
     """Where the labelled samples are."""
     model: Model = Model()
     """The model to train for."""
+    compare_with: CompareWith = []
+    """Further models, one after the other on the same split: the one with the best mean F1 on the
+    validation part gets the run's prompts; the baseline stays that of model."""
     auto: Auto | None = None
     """How hard to try (the operator's DSPY_AUTO_MODE, else light). adaptive: by the number of validation
     samples; manual: optimizer.numCandidates and optimizer.numTrials."""
@@ -233,5 +237,6 @@ class DomainTrainingSpec(ApiModel):
                 "optimizer.numCandidates and optimizer.numTrials are for auto: manual; "
                 "every other mode has its own numbers",
             ),
+            OTHER_MODELS,
         )
     }

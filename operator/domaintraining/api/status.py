@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
+from domaintraining.api.comparison import Comparison, Interval
 from domaintraining.api.drift import DriftStatus
 from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus
 from domaintraining.api.scalars import Count, Difference, Message, Ratio, Seconds, Short, Time, Tokens
@@ -110,15 +111,6 @@ class Progress(WireModel):
     """When these counts were taken."""
 
 
-class Interval(WireModel):
-    """A 95 % interval: percentiles of 10,000 seeded resamples of the documents."""
-
-    low: Ratio
-    """2.5th percentile."""
-    high: Ratio
-    """97.5th percentile."""
-
-
 class Improvement(WireModel):
     """Paired difference of F1: the same documents for both prompts."""
 
@@ -210,6 +202,8 @@ class Summary(WireModel):
     """Percentage of the run."""
     domain: Short = ""
     """Domain trained for."""
+    model: Short = ""
+    """Model that the served prompts are for; before there are any, the model of the current run."""
 
 
 Advice = Annotated[list[Message], Field(max_length=5)]
@@ -236,6 +230,8 @@ class DomainTrainingStatus(WireModel):
     """Model that proposes its instructions, where that is another one."""
     embedding_model: ModelStatus | None = None
     """Model that makes embeddings of names, where metric.matching is semantic."""
+    models: Comparison = []
+    """The models that the current run compares, spec.model first, where spec.compareWith names others."""
     dataset: DatasetStatus | None = None
     """Samples of the current run."""
     advice: Advice = []

@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 
 from domaintraining.api.names import LABEL_MANAGED_BY, LABEL_NAME, LABEL_ROLE
 from domaintraining.api.reasons import Reason
-from domaintraining.api.run import Run
+from domaintraining.api.run import Run, models_of
 from domaintraining.controller.apiserver import ApiServer, Peer, single
 from domaintraining.controller.manifests import metadata_of
 from domaintraining.controller.observed import Object, Resource
 from domaintraining.controller.parts import Parts, parts_of
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.uses import calls_models
 from domaintraining.errors import DomainTrainingError
 from domaintraining.guard import Guard, origin_of
 
@@ -152,7 +153,7 @@ class Network:
         """
         if not self._settings.network_policies:
             return None
-        servers = [one.endpoint for one in models_of(run)]
+        servers = [one.endpoint for one in models_of(run)] if calls_models(run) else []
         own = resource.namespace
         peers = await self._api_server.look()
         found = [Destination(peers)]

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domaintraining.api.comparison import ComparedModel
 from domaintraining.api.names import domain_of, job_name, prompt_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.runs import HistoryEntry, RunStatus
+from domaintraining.api.spec import TASKS
 from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics
 from domaintraining.controller.conditions import conditions
 from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded

@@ -23,8 +23,8 @@ from domaintraining.controller.observed import Object, Observed, Preflight, Reso
 from domaintraining.controller.outages import Outages
 from domaintraining.controller.places import FRONT, Places
 from domaintraining.controller.preflight import (
-    check_data,
     check_compared_models,
+    check_data,
     check_embedding_model,
     check_model,
     check_prompt_model,
@@ -32,6 +32,7 @@ from domaintraining.controller.preflight import (
 from domaintraining.controller.project import Outcome, project
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
+from domaintraining.controller.reuse import reuse
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import (
     TURN_KEPT,
@@ -201,6 +202,8 @@ class Reconciler:
             preflight = observed.preflight or Preflight()
             if preflight.problem is not None:
                 raise preflight.problem
+            if await reuse(cluster, observed, plan, preflight, self.settings):
+                return True
             if observed.place is not None:
                 return False
             await self.places.take(

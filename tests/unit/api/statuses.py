@@ -1,5 +1,6 @@
 """A status with every field, for tests."""
 
+from domaintraining.api.comparison import Interval
 from domaintraining.api.drift import DriftStatus, SideDrift, TaskDrift
 from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus, TaskPromptStatus
 from domaintraining.api.status import (
@@ -7,7 +8,6 @@ from domaintraining.api.status import (
     DatasetStatus,
     DomainTrainingStatus,
     Improvement,
-    Interval,
     Metrics,
     ModelStatus,
     Progress,

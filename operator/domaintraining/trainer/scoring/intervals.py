@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from domaintraining.api.status import Improvement, Interval, TaskMetrics, Verdict
+from domaintraining.api.comparison import Interval
+from domaintraining.api.status import Improvement, TaskMetrics, Verdict
 from domaintraining.trainer.scoring.metrics import DECIMALS, Counts, f1, micro, total
 
 RESAMPLES: Final = 10_000

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from domaintraining.api.status import Interval, Scores, TaskMetrics
+from domaintraining.api.comparison import Interval
+from domaintraining.api.status import Scores, TaskMetrics
 from domaintraining.trainer.scoring import intervals
 from domaintraining.trainer.scoring.intervals import (
     Paired,
