@@ -60,8 +60,8 @@ class Spent(WireModel):
     """Running time of the trainer."""
     calls: Count = 0
     """Calls that the model server answered."""
-    models: Annotated[list[SpentOn], Field(max_length=16)] = []
-    """What of it was for each compared model; empty: there is one."""
+    models: Annotated[list[SpentOn], Field(max_length=16)] | None = None
+    """What of it was for each compared model; None: there is one."""
 
 
 def limits_of(budget: Budget) -> Limits:
