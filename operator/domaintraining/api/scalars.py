@@ -29,6 +29,11 @@ def _moment(text: str) -> str:
     return text
 
 
+def rfc3339(moment: datetime) -> str:
+    """A moment as the API writes it: seconds, UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 Short = Annotated[str, StringConstraints(max_length=253), AfterValidator(_printable)]
 Message = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_printable)]
 Time = Annotated[

@@ -1,13 +1,13 @@
 """The whole status, projected from what was observed and decided. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from domaintraining.api.comparison import ComparedModel
 from domaintraining.api.names import domain_of, job_name, prompt_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.runs import HistoryEntry, RunStatus
+from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS
 from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics
 from domaintraining.controller.conditions import conditions
@@ -18,6 +18,7 @@ from domaintraining.controller.promotion import promoted_served
 from domaintraining.controller.revisions import (
     compared_models,
     completion_time,
+    dataset_of,
     metrics_of,
     model_named,
     prompt_config,
@@ -36,11 +37,6 @@ class Outcome:
     """What kept the step from being done."""
 
 
-def rfc3339(moment: datetime) -> str:
-    """A moment as the API writes it: seconds, UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
     """The status of a resource: nothing in it comes from the operator's settings of today.
 
@@ -54,7 +50,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
     progress = _progress(observed, outcome)
     report = observed.report.report
     same_run = record is not None and before.run is not None and before.run.number == record.run.number
-    dataset = report.dataset if report else None
+    dataset = report.dataset if report else dataset_of(_last(observed))
     return DomainTrainingStatus(
         observed_generation=resource.generation,
         conditions=conditions(observed, outcome.plan, outcome.problem, rfc3339(observed.now)),
@@ -130,17 +126,25 @@ def _run(observed: Observed) -> RunStatus | None:
     if record is None:
         return None
     number, attempt = record.run.number, record.attempt
-    ended = next((one for one in observed.trained if one.number == number), None)
+    ended = _last(observed)
+    source = reused_from(ended)
     return RunStatus(
         number=number,
         hash=record.run.hash,
-        job=job_name(name, number, attempt.number),
+        job="" if source else job_name(name, number, attempt.number),
         image=record.run.image,
         start_time=attempt.start_time,
         completion_time=completion_time(ended) if ended else None,
-        attempts=attempt.number,
-        journal=journal_words(record.run.journal),
+        attempts=0 if source else attempt.number,
+        journal="" if source else journal_words(record.run.journal),
+        reused_from=source,
     )
+
+
+def _last(observed: Observed) -> Revision | None:
+    """What the last run ended with."""
+    number = observed.record.run.number if observed.record else 0
+    return next((one for one in observed.trained if one.number == number), None)
 
 
 def _history(observed: Observed) -> list[HistoryEntry]:
