@@ -33,6 +33,7 @@ from domaintraining.controller.network import Network
 from domaintraining.controller.objects import kind_of
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
 from domaintraining.controller.project import rfc3339
+from domaintraining.controller.promotion import left_over
 from domaintraining.controller.removal import is_ours, refers_to_ours, remove
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import baseline_data, baseline_files, revision_data
@@ -252,8 +253,18 @@ async def publish_baseline(cluster: Cluster, observed: Observed) -> bool:
 
 
 async def serve(cluster: Cluster, resource: Resource, revision: Revision) -> None:
-    """Let `<name>-prompt` hold a revision."""
-    await put(cluster, manifests.build_served(resource, revision))
+    """Let `<name>-prompt` hold a revision: one write changes all that readers see.
+
+    An apply removes no file that another field manager set, such as kubectl that restored it: a merge does.
+    """
+    body = manifests.build_served(resource, revision)
+    found = await cluster.get(CONFIG_MAP, resource.namespace, body["metadata"]["name"])
+    gone = left_over((found or {}).get("data") or {}, revision.data)
+    if found is not None and gone and is_ours(found, resource.name):
+        metadata = {key: body["metadata"][key] for key in ("name", "namespace", "labels")}
+        data = revision.data | dict.fromkeys(gone)
+        await cluster.merge(body | {"metadata": metadata, "data": data})
+    await put(cluster, body)
 
 
 async def adopt(cluster: Cluster, resource: Resource, revisions: tuple[Revision, ...]) -> None:

@@ -93,6 +93,12 @@ class Cluster(Protocol):
         See https://kubernetes.io/docs/reference/using-api/server-side-apply/
         """
 
+    async def merge(self, obj: JsonObject) -> JsonObject:
+        """JSON merge patch of an object that is there: null removes a field, whoever set it.
+
+        See https://www.rfc-editor.org/rfc/rfc7386
+        """
+
     async def create(self, obj: JsonObject) -> JsonObject:
         """Make an object; one of this name is a conflict."""
 

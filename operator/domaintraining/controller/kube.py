@@ -25,6 +25,7 @@ RETRIES: Final = 3
 LONGEST_PAUSE: Final = 30.0
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 APPLY: Final = "application/apply-patch+yaml"
+MERGE: Final = "application/merge-patch+json"
 BODY: Final = "application/json"
 UNANSWERED: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -110,6 +111,12 @@ class KubeCluster:
         """Server-side apply of the status alone."""
         kind, namespace, name = address_of(obj)
         return await self._apply(kind.path(namespace, name, "status"), obj)
+
+    async def merge(self, obj: JsonObject) -> JsonObject:
+        """JSON merge patch of an object that is there."""
+        kind, namespace, name = address_of(obj)
+        query = {"fieldManager": MANAGER}
+        return await self._send("PATCH", kind.path(namespace, name), query, obj, content_type=MERGE)
 
     async def create(self, obj: JsonObject) -> JsonObject:
         """Make an object; one of this name is a conflict, also where a lost answer was of our own making."""

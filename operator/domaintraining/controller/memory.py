@@ -22,7 +22,7 @@ class MemoryCluster:
         """Begin with objects, which don't count as writes."""
         self.objects: dict[Address, JsonObject] = {}
         self.writes: list[str] = []
-        """Each write as `VERB KIND NAMESPACE/NAME`, VERB being create, apply, delete or status."""
+        """Each write as `VERB KIND NAMESPACE/NAME`, VERB being create, apply, merge, delete or status."""
         self.events: list[JsonObject] = []
         self.refusals: dict[str, ClusterError] = {}
         """What to raise instead of a write, by its entry in `writes`."""
@@ -55,6 +55,13 @@ class MemoryCluster:
         address = await self._write("apply", obj)
         given = {key: value for key, value in obj.items() if key != "status"}
         return self._merge(address, given, self.objects.get(address, {}))
+
+    async def merge(self, obj: JsonObject) -> JsonObject:
+        """Set the fields given and remove those that are null."""
+        address = await self._write("merge", obj)
+        if address not in self.objects:
+            raise ClusterError(404, "NotFound", f"{address[0].plural} {address[2]} not found")
+        return self._merge(address, {}, _without_nulls(_overwritten(self.objects[address], obj)))
 
     async def create(self, obj: JsonObject) -> JsonObject:
         """Make an object; one of this name is a conflict."""
@@ -147,3 +154,10 @@ def _overwritten(base: Any, given: Any) -> Any:
         merged = _copied(base)
         return merged | {key: _overwritten(base.get(key), value) for key, value in given.items()}
     return _copied(given)
+
+
+def _without_nulls(value: Any) -> Any:
+    """JSON values without the fields that are null."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_nulls(part) for key, part in value.items() if part is not None}

@@ -4,8 +4,9 @@ A revision keeps the prompts that its run made. Served are those that passed; a 
 prompt it had before, which an earlier revision keeps, or, as its baseline, the revision itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from domaintraining.api.report import MANIFEST_KEY
 from domaintraining.api.run import Origin
@@ -14,6 +15,13 @@ from domaintraining.api.status import Improvement, Metrics, TaskMetrics, wire
 from domaintraining.controller.acceptance import Judgement, judge
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.revisions import dump, metrics_of, origins_before, task_facts
+
+FILES: Final = frozenset(
+    f"{task}.{file}"
+    for task in TASKS
+    for file in ("messages.json", "schema.json", "request.json", "dspy.json", "prompt.txt")
+)
+"""Keys of the files of all tasks."""
 
 
 def trained_tasks(revision: Revision) -> tuple[Task, ...]:
@@ -147,7 +155,7 @@ def _manifest(
         measured = getattr(metrics_of(source), task)
         if origin.baseline:
             tasks[task] = task_facts({"tasks": source.manifest.get("baseline")}, task)
-            numbers[task] = _of_baseline(measured)
+            numbers[task] = of_baseline(measured)
         else:
             tasks[task] = task_facts(source.manifest, task)
             numbers[task] = measured
@@ -169,7 +177,8 @@ def _seen(revision: Revision) -> list[str]:
     return [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
 
 
-def _of_baseline(measured: TaskMetrics | None) -> TaskMetrics:
+def of_baseline(measured: TaskMetrics | None) -> TaskMetrics:
+    """What was measured of the prompt without training; nothing where that was not measured."""
     scores = measured.baseline if measured is not None else None
     if measured is None or scores is None:
         return TaskMetrics()
@@ -229,7 +238,15 @@ def promoted_served(observed: Observed) -> Revision | None:
 
 def holds(served: Revision, found: Revision) -> bool:
     """Whether what is served is a revision, byte for byte; keys that others added are theirs."""
-    return found.data.items() <= served.data.items()
+    return found.data.items() <= served.data.items() and not left_over(served.data, found.data)
+
+
+def left_over(served: Mapping[str, str], found: Mapping[str, str]) -> set[str]:
+    """Files of tasks that are served and are none of a revision's: another field manager keeps them there.
+
+    Whoever restored `<name>-prompt` from a backup is one.
+    """
+    return set(FILES & served.keys()) - found.keys()
 
 
 def compared_with(observed: Observed) -> Revision | None:

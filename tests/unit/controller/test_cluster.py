@@ -93,6 +93,16 @@ def test_apply_is_a_forced_server_side_apply(tmp_path: Path) -> None:
     assert set(server.types) == {"application/apply-patch+yaml"}
 
 
+def test_a_merge_is_a_merge_patch(tmp_path: Path) -> None:
+    """With the controller's field manager; null removes a field."""
+    server = Recording((200, MAP))
+    given = MAP | {"data": {"k": "v", "gone": None}}
+    assert asked(server, tmp_path, lambda cluster: cluster.merge(given)) == MAP
+    path = f"/api/v1/namespaces/a/configmaps/m?fieldManager={MANAGER}"
+    assert server.requests == [("PATCH", path, "Bearer first", given)]
+    assert server.types == ["application/merge-patch+json"]
+
+
 def test_lists_are_read_page_by_page_and_again_when_a_page_ran_out(tmp_path: Path) -> None:
     """Items get the kind that the API server leaves out."""
     item = {"metadata": {"name": "m"}}
@@ -185,6 +195,8 @@ def test_the_fake_keeps_the_rules_it_claims() -> None:
         assert (
             await cluster.find(CONFIG_MAP, "b", {}) == await cluster.find(CONFIG_MAP, None, {"x": "2"}) == []
         )
+        merged = await cluster.merge(MAP | {"data": {"k": None, "n": "v"}})
+        assert (merged["data"], merged["metadata"]["labels"]) == ({"n": "v"}, {"x": "1"})
         with pytest.raises(ClusterError):
             await cluster.delete(CONFIG_MAP, "a", "m", uid="another")
         await cluster.delete(CONFIG_MAP, "a", "m", uid=made["metadata"]["uid"])

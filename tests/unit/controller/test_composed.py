@@ -41,6 +41,23 @@ def test_a_key_that_somebody_adds_is_theirs() -> None:
     assert world.conditions["Ready"] == ("True", "Promoted")
 
 
+def test_a_file_that_is_no_part_of_what_is_served_goes_with_the_same_write() -> None:
+    """An apply leaves what another field manager has set, as kubectl that restored the prompt."""
+    world = world_of_two_tasks()
+    world.train(outcome("Improved", "Improved"))
+    world.change(optimizer={"seed": 10})
+    world.cluster.writes.clear()
+    world.train({"entities": numbers("Improved")})
+    assert {key.partition(".")[0] for key in served(world)} == {"entities", "manifest"}
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    written = [entry for entry in world.cluster.writes if entry.endswith("ConfigMap team/docs-prompt")]
+    assert written == ["merge ConfigMap team/docs-prompt", "apply ConfigMap team/docs-prompt"]
+    edited = world.get(CONFIG_MAP, "docs-prompt")
+    world._put(edited | {"data": edited["data"] | {"relations.prompt.txt": "of before"}})
+    world.settle()
+    assert "relations.prompt.txt" not in served(world)
+
+
 def test_what_a_composed_prompt_was_made_of_stays_and_lost_parts_change_nothing() -> None:
     """The limit spares it; where somebody deletes it, what is served stays as it is."""
     world = world_of_two_tasks(revisionHistoryLimit=1)

@@ -11,6 +11,7 @@ from domaintraining.api.run import Origin, Run
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import Metrics
 from domaintraining.controller.observed import Revision
+from domaintraining.controller.promotion import FILES
 from domaintraining.controller.revisions import (
     baseline_data,
     baseline_files,
@@ -179,6 +180,14 @@ def test_a_baseline_that_somebody_wrote_stops_nothing() -> None:
     """Bytes that are no text, or no base64."""
     binary = {"baseline.entities.messages.json": "/w==", "baseline.x": "%", "baseline.y": "b2s="}
     assert kept({}, binaryData=binary).baseline == {"y": "ok"}
+
+
+def test_the_keys_of_all_files_are_known() -> None:
+    """Others in a served prompt are those of somebody else."""
+    made = result_of()
+    prompt = made.prompt("entities")
+    assert prompt is not None
+    assert {key for task in TASKS for key in prompt.files.files(task)} == FILES
 
 
 def test_the_baseline_is_kept_and_never_promoted() -> None:
