@@ -33,6 +33,7 @@ class Reason(StrEnum):
     MODEL_SERVER_UNAVAILABLE = "ModelServerUnavailable"
     # Trained
     TRAINED = "Trained"
+    REUSED = "Reused"
     OUT_OF_MEMORY = "OutOfMemory"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     UNSCHEDULABLE = "Unschedulable"

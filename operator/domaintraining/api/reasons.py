@@ -97,6 +97,11 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
     Reason.TRAINED: ReasonRow(
         "A run of this spec ended with a result.", "Look at status.metrics; Promoted says what is served."
     ),
+    Reason.REUSED: ReasonRow(
+        "Another resource of the namespace had made the same run: same spec, samples and model digests. Its "
+        "result was taken over without a call, and judged by this resource's acceptance.",
+        "Nothing; the annotation `training.aegisrag.io/retrain-requested-at` makes a run of its own.",
+    ),
     Reason.OUT_OF_MEMORY: ReasonRow(
         "The trainer was killed because it used more memory than its limit.",
         "Raise spec.job.resources.limits.memory.",

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import WireModel
 from domaintraining.api.scalars import Count, Message, Short, Time
@@ -34,6 +34,15 @@ class PromptConfig(WireModel):
     """Prompt for relations."""
 
 
+class ReusedFrom(WireModel):
+    """Whose revision a run was made from."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63)]
+    """DomainTraining of the same namespace."""
+    revision: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Number of its revision."""
+
+
 class RunStatus(WireModel):
     """The current or last run."""
 
@@ -53,6 +62,8 @@ class RunStatus(WireModel):
     """Jobs made for this run."""
     journal: Message = ""
     """Where the model's answers are kept: the claim, or that they live as long as the pod."""
+    reused_from: ReusedFrom | None = None
+    """Set where no Job was made: the same run of another resource was taken over."""
 
 
 class HistoryEntry(WireModel):

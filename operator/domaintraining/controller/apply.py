@@ -14,6 +14,7 @@ from domaintraining.api.names import (
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
 from domaintraining.api.run import Run
+from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS
 from domaintraining.controller import manifests
 from domaintraining.controller.acceptance import judge
@@ -32,11 +33,10 @@ from domaintraining.controller.jobs import build_job
 from domaintraining.controller.network import Network
 from domaintraining.controller.objects import kind_of
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
-from domaintraining.controller.project import rfc3339
 from domaintraining.controller.promotion import left_over
 from domaintraining.controller.removal import is_ours, refers_to_ours, remove
 from domaintraining.controller.resolve import resolve
-from domaintraining.controller.revisions import baseline_data, baseline_files, revision_data
+from domaintraining.controller.revisions import baseline_data, baseline_files, resolved, revision_data
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.spending import spending
 from domaintraining.errors import DomainTrainingError
@@ -93,7 +93,7 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
         DomainTrainingError: an object is refused or belongs to somebody else.
     """
     assert preflight.model is not None, "an attempt starts after its checks"
-    resource, record = observed.resource, observed.record
+    resource = observed.resource
     api_server = await network.api_server() if network else []
     models = preflight.model, settings, preflight.prompt_model
     run = resolve(
@@ -104,16 +104,7 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
         embedding_model=preflight.embedding_model,
         compare_with=preflight.compare_with,
     )
-    again = record is not None and record.run.number == plan.run
-    first = record.attempt.start_time if record is not None and again else rfc3339(observed.now)
-    attempt = Attempt(
-        number=plan.attempt,
-        data_digest=preflight.data_digest,
-        settings_digest=preflight.settings_digest,
-        retrain=resource.retrain_requested,
-        start_time=first,
-        spent=run.spent,
-    )
+    attempt = attempt_of(observed, plan, preflight, run)
     await put(cluster, manifests.build_run(resource, run, attempt, settings.ca_bundle))
     if resource.spec.dataset.inline is not None:
         await put(cluster, manifests.build_data(resource, run))
@@ -124,6 +115,20 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
     if network:
         await restrict(cluster, resource, run, network)
     await create_job(cluster, resource, build_job(resource, run, attempt, settings))
+
+
+def attempt_of(observed: Observed, plan: Plan, preflight: Preflight, run: Run) -> Attempt:
+    """The record of the attempt that a plan starts, with what was checked for it."""
+    record = observed.record
+    again = record is not None and record.run.number == plan.run
+    return Attempt(
+        number=plan.attempt,
+        data_digest=preflight.data_digest,
+        settings_digest=preflight.settings_digest,
+        retrain=observed.resource.retrain_requested,
+        start_time=record.attempt.start_time if record is not None and again else rfc3339(observed.now),
+        spent=run.spent,
+    )
 
 
 async def restrict(cluster: Cluster, resource: Resource, run: Run, network: Network) -> None:
@@ -228,7 +233,10 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     assert report.baseline is not None
     assert report.report is not None
     run = record.run
-    facts = spending(run, report.report) | {"completionTime": rfc3339(observed.now)}
+    facts = spending(run, report.report) | {
+        "completionTime": rfc3339(observed.now),
+        "resolved": resolved(run),
+    }
     tasks = judge(report.result.metrics, run.tasks, observed.resource.spec.acceptance)
     accepted = tuple(task for task in TASKS if task in tasks and tasks[task].passed)
     data = revision_data(report.result, report.baseline, run, accepted, facts)

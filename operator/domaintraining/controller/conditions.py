@@ -16,6 +16,7 @@ from domaintraining.controller.acceptance import rejection
 from domaintraining.controller.decide import Plan, Step, pin_problem
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.promotion import composed, holds, judgement, last_of_spec, origins, pinned
+from domaintraining.controller.revisions import reused_from
 from domaintraining.errors import DomainTrainingError
 
 MODEL_REASONS: Final = frozenset(
@@ -264,6 +265,10 @@ def _ended(observed: Observed, plan: Plan) -> _Said:
     if last.manifest.get("budgetExhausted") is True:
         words = f"the budget of run {last.number} was spent; its best so far is evaluated and kept"
         return _Said("True", Reason.BUDGET_EXHAUSTED, f"{words}. {REASONS[Reason.BUDGET_EXHAUSTED].remedy}")
+    source = reused_from(last)
+    if source is not None and last.number == plan.run:
+        words = f"run {last.number} was made from revision {source.revision} of DomainTraining {source.name}"
+        return _Said("True", Reason.REUSED, f"{words}: the same spec, samples and models; 0 model calls")
     words = f"run {last.number} ended with a result"
     if last.number != plan.run:
         _, why = _rejected(observed, last.number)

@@ -7,7 +7,8 @@ from domaintraining.api.status import Condition, DomainTrainingStatus
 
 
 def news(before: list[Condition], after: list[Condition]) -> list[Condition]:
-    """Conditions to tell of: Ready and Stalled whose reason changed, and a run that was superseded.
+    """Conditions to tell of: Ready and Stalled whose reason changed, and a run that was superseded or
+    not made, as there was one like it.
 
     A later run of a spec whose prompt is served leaves Ready as it is; there, Trained tells of it.
     """
@@ -19,7 +20,7 @@ def news(before: list[Condition], after: list[Condition]) -> list[Condition]:
     return [
         one
         for one in after
-        if (one.type in telling or one.reason == Reason.SUPERSEDED)
+        if (one.type in telling or one.reason in {Reason.SUPERSEDED, Reason.REUSED})
         and (one.type not in old or old[one.type].reason != one.reason)
     ]
 

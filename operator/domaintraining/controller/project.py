@@ -22,6 +22,7 @@ from domaintraining.controller.revisions import (
     metrics_of,
     model_named,
     prompt_config,
+    reused_from,
 )
 from domaintraining.errors import DomainTrainingError
 

@@ -202,10 +202,10 @@ class Reconciler:
             preflight = observed.preflight or Preflight()
             if preflight.problem is not None:
                 raise preflight.problem
-            if await reuse(cluster, observed, plan, preflight, self.settings):
-                return True
             if observed.place is not None:
                 return False
+            if await reuse(cluster, observed, plan, preflight, self.settings):
+                return True
             await self.places.take(
                 observed.resource,
                 lambda: apply.start(cluster, observed, plan, preflight, self.settings, self.network),

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from domaintraining.api.comparison import ComparedModel, Comparison
 from domaintraining.api.report import MANIFEST_KEY, Prompts, TaskPrompt
 from domaintraining.api.run import Origin, Run
-from domaintraining.api.runs import PromptConfig, TaskPromptStatus
+from domaintraining.api.runs import PromptConfig, ReusedFrom, TaskPromptStatus
 from domaintraining.api.scalars import Short, Time
 from domaintraining.api.spec import TASKS, Task
-from domaintraining.api.status import Metrics, wire
+from domaintraining.api.status import DatasetStatus, Metrics, wire
 from domaintraining.controller.observed import Object, Revision
 
 TIME: Final = TypeAdapter[str](Time)
@@ -63,6 +63,20 @@ def revision_data(
     }
     files[MANIFEST_KEY] = dump(manifest)
     return files
+
+
+def resolved(run: Run) -> dict[str, Any]:
+    """What a run's answers follow from beside its hash and its samples: what was resolved when it started.
+
+    Gives `auto`, as it was before adaptive chose, `models` by what they do, with name and digest, and
+    `keepAlive`, which stands in the published requests.
+    """
+    models = {"model": run.model, "promptModel": run.prompt_model, "embeddingModel": run.embedding_model}
+    return {
+        "auto": run.auto,
+        "models": {does: {"name": one.name, "digest": one.digest} for does, one in models.items() if one},
+        "keepAlive": run.options.keep_alive,
+    }
 
 
 def baseline_files(baseline: Prompts, run: Run) -> dict[str, str]:
@@ -230,3 +244,22 @@ def _decoded(binary: Mapping[str, Any]) -> dict[str, str]:
         except (binascii.Error, UnicodeDecodeError):
             continue
     return files
+
+
+def reused_from(revision: Revision | None) -> ReusedFrom | None:
+    """Whose revision it was, as its manifest says; None: this resource's own run made it."""
+    said = revision.manifest.get("reusedFrom") if revision is not None else None
+    try:
+        return ReusedFrom.model_validate(said) if said is not None else None
+    except ValidationError:
+        return None
+
+
+def dataset_of(revision: Revision | None) -> DatasetStatus | None:
+    """The samples of a run that was reused, as far as its manifest tells of them."""
+    if revision is None or reused_from(revision) is None:
+        return None
+    try:
+        return DatasetStatus.model_validate(revision.manifest.get("dataset"))
+    except ValidationError:
+        return None

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,8 @@ class Samples:
     """At most one for each kind, each at most 1,024 characters, without sample text."""
     digest: str
     """SHA-256 (hex) over the canonical JSON of the samples in their order, one a line."""
+    file: str = ""
+    """SHA-256 (hex) of the file's bytes."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """Line of each sample, by its text."""
 
@@ -71,6 +73,8 @@ def read_samples(path: Path, source: str, file_format: str) -> Samples:
     try:
         with path.open("rb") as file:
             _check_size(os.fstat(file.fileno()).st_size, source)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
             for row in read_rows(file, path.name, file_format):
                 reading.add(row)
                 if excess := reading.excess():
@@ -79,7 +83,7 @@ def read_samples(path: Path, source: str, file_format: str) -> Samples:
     except OSError as error:
         cause = error.strerror or "input/output error"
         raise DomainTrainingError(Reason.DATASET_NOT_FOUND, f"{source}: {cause}") from None
-    return reading.result(source)
+    return replace(reading.result(source), file=digest)
 
 
 def _check_size(size: int, source: str) -> None:

@@ -84,7 +84,8 @@ class Material:
         return {
             "dataset": counts.model_dump(
                 mode="json", by_alias=True, include={"samples", "train", "validation", "test", "digest"}
-            ),
+            )
+            | {"file": self.samples.file},
             "inputLengths": input_lengths([sample.text for sample in self.samples.samples]),
         }
 
