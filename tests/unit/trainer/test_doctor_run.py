@@ -24,8 +24,10 @@ Script = Callable[[Mapping[str, Any]], str]
 class Doctored:
     """A run that ended: its report, its manifest, and how many calls the server saw."""
 
-    def __init__(self, folder: Path, rows: list[dict[str, Any]], script: Script = answer) -> None:
-        (folder / "samples.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    def __init__(
+        self, folder: Path, rows: list[dict[str, Any]], script: Script = answer, *, file: str = ""
+    ) -> None:
+        (folder / "samples.jsonl").write_text(file or "\n".join(json.dumps(row) for row in rows))
         (folder / "journal").mkdir(exist_ok=True)
         self.sink, self.server = RecordedReport(), ScriptedServer(script)
         folders = Folders(folder, journal=folder / "journal")
@@ -59,10 +61,26 @@ def test_wrong_labels_are_found_by_line_and_without_text(tmp_path: Path) -> None
         assert (
             f"{task}: nearly every candidate got line {at + 1} wrong: look at the labels there" in run.advice
         )
-        assert [suspect["line"] for suspect in run.findings[task]["suspects"]] == [at + 1]
+        assert [suspect["place"] for suspect in run.findings[task]["suspects"]] == [at + 1]
     told = json.dumps([run.advice, run.findings])
     names = [entity["name"] for row in plain for entity in row["entities"]]
     assert not any(word in told for word in (wrong.text, *names))
+
+
+def test_where_samples_share_a_line_they_are_named_by_their_number(tmp_path: Path) -> None:
+    """A JSON list written without line breaks: line 1 is all of it. Skipped samples count in the number."""
+    plain = samples(40)
+    (wrong, *_) = split_samples(parsed(40), Split()).validation
+    at = [row["text"] for row in plain].index(wrong.text)
+    rows = swapped(plain, at)
+    run = Doctored(
+        tmp_path, [rows[0], *rows], file="[{}]".format(", ".join(map(json.dumps, [rows[0], *rows])))
+    )
+    for task in ("entities", "relations"):
+        told = f"{task}: nearly every candidate got sample {at + 2} wrong: look at the labels there"
+        assert told in run.advice
+        assert run.findings[task]["suspectsBy"] == "sample"
+        assert run.findings[task]["learningCurve"]
 
 
 def test_the_findings_cost_no_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,13 @@ class Samples:
     """SHA-256 (hex) of the file's bytes."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """Line of each sample, by its text."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Number of each sample in the file, from 1, by its text; those skipped have numbers, too."""
+
+    @property
+    def one_a_line(self) -> bool:
+        """Whether a line tells which sample is meant; in JSON several may share one."""
+        return len(set(self.lines.values())) == len(self.lines)
 
 
 def read_samples(path: Path, source: str, file_format: str) -> Samples:
@@ -100,7 +107,7 @@ class _Reading:
         self.rows = 0
         self._samples: list[Sample] = []
         self._labels = 0
-        self._first: dict[str, tuple[int, int]] = {}
+        self._first: dict[str, tuple[int, int, int]] = {}
         self._errors: list[str] = []
         self._error_count = 0
         self._skipped = 0
@@ -138,11 +145,11 @@ class _Reading:
     def _take(self, sample: Sample, line: int) -> None:
         labels = _labels_hash(sample)
         if sample.text in self._first:
-            first_line, first_labels = self._first[sample.text]
+            first_line, _, first_labels = self._first[sample.text]
             self._skipped += 1
             self._conflicts.note(labels != first_labels, f"lines {first_line} and {line}")
             return
-        self._first[sample.text] = (line, labels)
+        self._first[sample.text] = (line, self.rows, labels)
         self._samples.append(sample)
         self._labels += len(sample.entities or ()) + len(sample.relations or ())
         self._digest.update(canonical_json(sample).encode() + b"\n")
@@ -161,7 +168,8 @@ class _Reading:
             skipped=self._skipped,
             warnings=tuple(tally.text() for tally in tallies if tally.count),
             digest=self._digest.hexdigest(),
-            lines={text: line for text, (line, _) in self._first.items()},
+            lines={text: line for text, (line, _, _) in self._first.items()},
+            numbers={text: number for text, (_, number, _) in self._first.items()},
         )
 
 

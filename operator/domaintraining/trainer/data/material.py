@@ -1,7 +1,7 @@
 """What a run trains and measures with: samples read, checked and divided. No model call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,8 +66,10 @@ class Material:
         validation = labelled(self.parts.validation, task)
         known = (*labelled(self.parts.train, task), *validation)
         few = few_examples((kind.name for kind in self.forms[task].types), known, task)
-        lines = [self.samples.lines.get(sample.text, 0) for sample in validation]
-        return examine(scores, lines, few, self.run.optimizer.seed)
+        read, by = self.samples, "line" if self.samples.one_a_line else "sample"
+        named = read.lines if by == "line" else read.numbers
+        places = [named.get(sample.text, 0) for sample in validation]
+        return replace(examine(scores, places, few, self.run.optimizer.seed), suspects_by=by)
 
     def held_out(self, task: Task) -> tuple[Sample, ...]:
         """The documents that a task is measured on."""

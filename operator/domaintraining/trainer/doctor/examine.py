@@ -42,8 +42,8 @@ Table = NDArray[np.float64]
 class Suspect:
     """A sample whose labels are likely wrong."""
 
-    line: int
-    """Line in the file of samples; of inline samples the number, from 1."""
+    place: int
+    """Where it is in the file of samples, from 1; see `Findings.suspects_by`."""
     candidates: int
     """Candidates that were asked about it."""
     wrong: int
@@ -79,7 +79,7 @@ class Findings:
     """What is found for one task."""
 
     suspects: tuple[Suspect, ...]
-    """By line."""
+    """In the order of the file."""
     judged: int
     """Validation samples that enough candidates answered."""
     few: Mapping[str, int]
@@ -88,6 +88,9 @@ class Findings:
     """The learning curve; None: it can't be told."""
     lacking: str = ""
     """Why it can't."""
+    suspects_by: str = "line"
+    """What their places are: `line`, which inline samples have by their number, or `sample`, its number
+    where several share a line."""
 
     @property
     def labels_look_wrong(self) -> bool:
@@ -98,6 +101,7 @@ class Findings:
         """The findings as the manifest holds them."""
         return {
             "judged": self.judged,
+            "suspectsBy": self.suspects_by,
             "suspects": [asdict(one) for one in self.suspects[:MAX_SUSPECTS]],
             "labelsLookWrong": self.labels_look_wrong,
             "fewExamples": dict(self.few),
@@ -106,22 +110,22 @@ class Findings:
         }
 
 
-def examine(scores: Scores, lines: Sequence[int], few: Mapping[str, int], seed: int) -> Findings:
+def examine(scores: Scores, places: Sequence[int], few: Mapping[str, int], seed: int) -> Findings:
     """What the scores of one search say.
 
     Args:
         scores: of its candidates, see `Trials`.
-        lines: of the validation samples, in the order of the scores.
+        places: of the validation samples, in the order of the scores; for people only.
         few: see `few_examples`.
         seed: of the draws.
     """
-    rows = [row for row in scores if len(row) == len(lines)]
-    suspects, judged = _suspects(rows, lines)
-    found = Findings(suspects, judged, few, None)
-    wrong = {one.line for one in suspects} if found.labels_look_wrong else set()
-    used = [at for at in range(len(lines)) if any(row[at] is not None for row in rows)]
+    rows = [row for row in scores if len(row) == len(places)]
+    suspects, judged = _suspects(rows, places)
+    found = Findings(tuple(sorted(suspects.values(), key=lambda one: one.place)), judged, few, None)
+    wrong = suspects.keys() if found.labels_look_wrong else set()
+    used = [at for at in range(len(places)) if any(row[at] is not None for row in rows)]
     whole = [row for row in rows if all(row[at] is not None for at in used)]
-    kept = [at for at in used if lines[at] not in wrong]
+    kept = [at for at in used if at not in wrong]
     lacking = _lacking(len(whole), len(kept))
     if lacking:
         return replace(found, lacking=lacking)
@@ -155,18 +159,19 @@ def few_examples(types: Iterable[str], samples: Iterable[Sample], task: Task) ->
 
 
 def _suspects(
-    rows: Sequence[Sequence[float | None]], lines: Sequence[int]
-) -> tuple[tuple[Suspect, ...], int]:
-    found, judged = [], 0
-    for at, line in enumerate(lines):
+    rows: Sequence[Sequence[float | None]], places: Sequence[int]
+) -> tuple[dict[int, Suspect], int]:
+    """By their number among the validation samples, and how many of these were judged."""
+    found, judged = {}, 0
+    for at, place in enumerate(places):
         asked = [score for row in rows if (score := row[at]) is not None]
         if len(asked) < MIN_ASKED:
             continue
         judged += 1
         wrong = sum(score < WRONG_BELOW for score in asked)
         if wrong >= NEARLY_EVERY * len(asked):
-            found.append(Suspect(line, len(asked), wrong))
-    return tuple(sorted(found, key=lambda one: one.line)), judged
+            found[at] = Suspect(place, len(asked), wrong)
+    return found, judged
 
 
 def _curve(table: Table, seed: int) -> Curve:

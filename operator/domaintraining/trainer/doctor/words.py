@@ -28,12 +28,9 @@ def advice(findings: Mapping[Task, Findings]) -> tuple[str, ...]:
 
 def _labels(task: Task, found: Findings) -> Iterator[str]:
     if found.labels_look_wrong:
-        lines = [one.line for one in found.suspects]
-        word = "line" if len(lines) == 1 else "lines"
-        yield (
-            f"{task}: nearly every candidate got {word} {_listed(map(str, lines))} wrong: "
-            "look at the labels there"
-        )
+        places = [str(one.place) for one in found.suspects]
+        word = found.suspects_by if len(places) == 1 else f"{found.suspects_by}s"
+        yield (f"{task}: nearly every candidate got {word} {_listed(places)} wrong: look at the labels there")
     elif found.suspects:
         yield (
             f"{task}: nearly every candidate got {len(found.suspects)} of {found.judged} validation samples "

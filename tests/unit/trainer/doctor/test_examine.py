@@ -49,12 +49,22 @@ def test_a_sample_that_nearly_every_candidate_got_wrong_is_named_by_its_line() -
     for at in range(8):
         rows[at][7] = 0.4
     found = examined(rows)
-    assert found.suspects == (Suspect(line=7, candidates=10, wrong=9),)
+    assert found.suspects == (Suspect(place=7, candidates=10, wrong=9),)
     assert found.judged == 20
     assert found.labels_look_wrong
     assert advice({"entities": found})[0] == (
         "entities: nearly every candidate got line 7 wrong: look at the labels there"
     )
+
+
+def test_one_wrong_sample_takes_no_other_with_it() -> None:
+    """Samples of one place: those on the line of a wrong one stay in the curve."""
+    rows = table(10, 20, 0.9)
+    for row in rows:
+        row[6] = 0.0
+    found = examine(tuple(map(tuple, rows)), [1] * 20, {}, SEED)
+    assert found.curve
+    assert found.curve.ceiling == 0.9
 
 
 def test_too_few_candidates_say_nothing_of_a_sample() -> None:
