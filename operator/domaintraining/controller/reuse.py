@@ -63,7 +63,13 @@ async def reuse(
     if preflight.model is None or not _first(observed, plan):
         return False
     models = preflight.model, settings, preflight.prompt_model
-    run = resolve(observed, plan.run, *models, embedding_model=preflight.embedding_model)
+    run = resolve(
+        observed,
+        plan.run,
+        *models,
+        embedding_model=preflight.embedding_model,
+        compare_with=preflight.compare_with,
+    )
     file = file_digest(resource, run, preflight)
     if file is None:
         return False
