@@ -236,6 +236,7 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     facts = spending(run, report.report) | {
         "completionTime": rfc3339(observed.now),
         "resolved": resolved(run),
+        "retrain": record.attempt.retrain,
     }
     tasks = judge(report.result.metrics, run.tasks, observed.resource.spec.acceptance)
     accepted = tuple(task for task in TASKS if task in tasks and tasks[task].passed)

@@ -210,12 +210,16 @@ def next_attempt_time(record: RunRecord) -> datetime | None:
 
 
 def retrain_wanted(observed: Observed) -> bool:
-    """Whether the annotation asks for a run later than any that was started for it."""
+    """Whether the annotation asks for a run later than any that was started for it.
+
+    Of a resource that was restored, only its revisions tell.
+    """
     wanted = moment(observed.resource.retrain_requested)
     if wanted is None:
         return False
     handled = [observed.resource.status.last_handled_retrain_time or ""]
     handled += [observed.record.attempt.retrain] if observed.record else []
+    handled += [str(revision.manifest.get("retrain", "")) for revision in observed.trained]
     return all(wanted > done for text in handled if (done := moment(text)) is not None)
 
 

@@ -76,7 +76,9 @@ def _handled(observed: Observed) -> str | None:
     """The retrain annotation that the last run acted on; one that is no time asked for nothing."""
     record = observed.record
     text = record.attempt.retrain if record else ""
-    return (text if moment(text) else None) or observed.resource.status.last_handled_retrain_time
+    kept = [str(revision.manifest.get("retrain", "")) for revision in observed.trained[-1:]]
+    told = [text, observed.resource.status.last_handled_retrain_time or "", *kept]
+    return next((one for one in told if moment(one)), None)
 
 
 def _auto(observed: Observed) -> str | None:

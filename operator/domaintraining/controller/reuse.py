@@ -175,6 +175,7 @@ def _taken_over(source: Source, run: Run, observed: Observed) -> dict[str, str]:
         "before": {task: wire(own) for task in run.tasks},
         "reusedFrom": {"name": source.name, "revision": source.revision.number},
         "completionTime": rfc3339(observed.now),
+        "retrain": "",
     }
     return {**source.revision.data, MANIFEST_KEY: dump(said)}
 

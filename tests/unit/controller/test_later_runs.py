@@ -61,6 +61,24 @@ def test_a_later_run_can_be_waited_for() -> None:
     assert (status["lastHandledRetrainTime"], world.conditions["Trained"][0]) == (ASKED, "False")
 
 
+def test_a_restored_resource_does_not_run_again_for_what_was_asked_before() -> None:
+    """Its status is gone with it, its annotation is not; a later one asks for a run."""
+    world = again()
+    world.run_pod()
+    world.result(BETTER)
+    world.settle()
+    made = world.made(JOB)
+    world.restore()
+    world.ask(ASKED)
+    world.settle()
+    assert world.made(JOB) == made
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    assert world.resource["status"]["lastHandledRetrainTime"] == ASKED
+    world.ask("2026-11-23T12:00:01Z")
+    world.settle()
+    assert world.made(JOB) == [*made, "docs-r3-a1"]
+
+
 def test_a_rejected_later_run_leaves_ready_as_it_was() -> None:
     """Nothing is stalled; Trained and the history name the run."""
     world = again()

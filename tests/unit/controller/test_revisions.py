@@ -152,7 +152,7 @@ def test_a_revision_names_the_prompts_that_it_was_compared_with(
 
 
 def test_what_a_trainer_writes_in_its_manifest_decides_nothing() -> None:
-    """Promotion, metrics, origins, time and budget are the controller's."""
+    """Promotion, metrics, origins, times and budget are the controller's."""
     claims: dict[str, Any] = {
         "promoted": True,
         "accepted": ["entities"],
