@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from domaintraining.api.budget import Limits, Spent
+from domaintraining.api.budget import Limits, Spent, SpentOn
 
 
 class BudgetSpent(BaseException):
@@ -20,9 +20,10 @@ class Budget:
         answered: calls that the model servers answered in this attempt.
         clock: seconds that never fall.
         short: those of them that measured how much a server serves at once; nobody reserves them.
+        models: what of it was for each compared model; None: there is one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a budget is reckoned from
         self,
         limits: Limits,
         earlier: Spent,
@@ -30,8 +31,9 @@ class Budget:
         clock: Callable[[], float] = time.monotonic,
         *,
         short: Callable[[], int] = lambda: 0,
+        models: Callable[[], list[SpentOn] | None] = lambda: None,
     ) -> None:
-        self._limits, self._earlier = limits, earlier
+        self._limits, self._earlier, self._models = limits, earlier, models
         self._answered, self._clock, self._short = answered, clock, short
         self._began = clock()
         self._lock = threading.Lock()
@@ -44,7 +46,35 @@ class Budget:
 
     def spent(self) -> Spent:
         """What the run has cost so far."""
-        return Spent(seconds=round(self._seconds(), 1), calls=self._earlier.calls + self._answered())
+        calls = self._earlier.calls + self._answered()
+        return Spent(seconds=round(self._seconds(), 1), calls=calls, models=self._models())
+
+    def part(self, parts: int, own: SpentOn, least: int = 0) -> "Budget":
+        """The budget of one search of several that are still to be made: an equal part of what is left.
+
+        What one leaves over is the others'. A search that an earlier attempt began gets the part that it had
+        then.
+
+        Args:
+            parts: searches still to be made, this one among them.
+            own: what this one has cost already.
+            least: calls that it gets in any case, as far as there are any.
+        """
+        used = self.spent()
+
+        def most(limit: float | None, spent: float, own_spent: float, at_least: float) -> float | None:
+            if limit is None:
+                return None
+            left = max(0.0, limit - spent)
+            part = (left + own_spent) / parts - own_spent
+            return spent + min(left, max(part, at_least))
+
+        calls = most(self._limits.calls, used.calls, own.calls, least)
+        seconds = most(self._limits.seconds, used.seconds, own.seconds, 0)
+        limits = Limits(calls=None if calls is None else int(calls), seconds=seconds)
+        part = Budget(limits, self._earlier, self._answered, self._clock, short=self._short)
+        part._began = self._began
+        return part
 
     def begin(self) -> None:
         """Count every call from now on when it is sent; none is in flight."""

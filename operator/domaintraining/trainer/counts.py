@@ -109,6 +109,12 @@ class Counts:
     short_tokens: int = 0
     earlier: Spent = field(default_factory=Spent)
     """What earlier attempts cost."""
+    models: int = 1
+    """Models that are searched for, one after the other."""
+    place: int = 0
+    """Number of the present one, from 0."""
+    model: str = ""
+    """Its name, where there are several."""
     first_call: datetime | None = None
     finished: bool = False
 
@@ -125,6 +131,9 @@ class Counts:
         """Calls still expected in this step and those after it."""
         at = ORDER.index(self.step)
         searches = max(0, sum(search.remaining for search in self.searches.values()) - self.ahead)
+        if at <= ORDER.index("search"):
+            each = sum(search.plan.calls for search in self.searches.values())
+            searches += (self.models - self.place - 1) * each
         return (searches if at <= ORDER.index("search") else 0) + sum(
             max(0, measure.planned - measure.issued)
             for step, measure in self.measures.items()
@@ -138,7 +147,7 @@ class Counts:
             parts = [search.fraction for search in self.searches.values()]
             done = sum(parts) / max(1, len(parts))
             whole = sum(sum(one.issued.values()) + one.remaining for one in self.searches.values())
-            return min(1.0, done + self.ahead / max(1, whole))
+            return (self.place + min(1.0, done + self.ahead / max(1, whole))) / self.models
         if self.step in {"loading_data", "validation"}:
             measure = self.measures.get(self.step, MeasureCounts())
             return float(min(1.0, measure.issued / max(1, measure.planned)))
@@ -187,7 +196,8 @@ def _tasks(counts: Counts) -> Sequence[Task]:
 def _message(counts: Counts) -> str:
     if counts.step != "search":
         return ""
-    return "; ".join(f"{task}: {counts.searches[task].words}" for task in _tasks(counts))
+    which = f"model {counts.place + 1} of {counts.models} ({counts.model}): " if counts.models > 1 else ""
+    return which + "; ".join(f"{task}: {counts.searches[task].words}" for task in _tasks(counts))
 
 
 def _task_progress(search: SearchCounts | None) -> TaskProgress | None:

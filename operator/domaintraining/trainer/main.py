@@ -27,6 +27,7 @@ from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.connect import Serve
 from domaintraining.trainer.calls.server import GivenUp, ModelServer, OllamaServer, patience
 from domaintraining.trainer.check import check
+from domaintraining.trainer.costs import Costs
 from domaintraining.trainer.kubereport import KubeReport, in_cluster_api
 from domaintraining.trainer.log import JsonLog, captured
 from domaintraining.trainer.progress import Tally
@@ -85,12 +86,15 @@ def attempt(
     """
     earlier = spent_before(run, sink)
     tally, ending = Tally(earlier=earlier), Ending()
-    budget = Budget(run.budget, earlier, lambda: tally.model_calls, short=lambda: tally.short_calls)
+    costs = Costs(earlier)
+    budget = Budget(
+        run.budget, earlier, lambda: tally.model_calls, short=lambda: tally.short_calls, models=costs.spent
+    )
     log = JsonLog(sys.stdout, _called(run), run.domain)
     log.where = lambda: _where(tally)
     report = Report(run=run.number, attempt=number)
     reporter = Reporter(sink, report, tally.progress, spent=budget.spent, give_up=ending.leave)
-    session = Session(run, tally, reporter, log, ending, budget)
+    session = Session(run, tally, reporter, log, ending, budget, costs)
     with captured(log, verbose=run.verbose):
         reporter.start()
         log.event("run_started", f"attempt {number}", model=run.model.name, image=run.image)

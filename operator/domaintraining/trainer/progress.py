@@ -51,6 +51,25 @@ class Tally:
             searches = {**self._counts.searches, task: SearchCounts(plan)}
             self._counts = replace(self._counts, searches=searches)
 
+    def model(self, name: str, place: int, models: int) -> None:
+        """The work on one of several models begins, with searches like the first one's.
+
+        Args:
+            name: of the model.
+            place: its number, from 0.
+            models: how many there are.
+        """
+        with self._lock:
+            searches = {task: SearchCounts(one.plan) for task, one in self._counts.searches.items()}
+            self._counts = replace(
+                self._counts, searches=searches, model=name, place=place, models=models, message=""
+            )
+
+    def tell(self, message: str) -> None:
+        """What is being done, until the next step."""
+        with self._lock:
+            self._counts = replace(self._counts, message=message)
+
     def expect(self, step: Measured, calls: int) -> None:
         """How many calls an evaluation outside the search needs: baseline or held-out."""
         with self._lock:

@@ -2,8 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from domaintraining.api.reasons import Reason
@@ -12,11 +12,14 @@ from domaintraining.api.run import Run
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.calls.server import ChatAnswer, GivenUp, ModelServer
+from domaintraining.trainer.costs import Costs
 from domaintraining.trainer.log import JsonLog
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.reporter import Reporter
 
 ANNOUNCE_SECONDS: Final = 20.0
+OF_ONE_MODEL: Final = frozenset({Reason.BUDGET_EXHAUSTED, Reason.MODEL_OUTPUT_INVALID})
+"""What may be wrong with one of several models: its part of the budget, or what it answers."""
 
 
 class Ending:
@@ -48,6 +51,39 @@ class Ending:
             return self._error
 
 
+class OwnEnding(Ending):
+    """The ending of one of several models: what is wrong with it alone does not end the run.
+
+    Args:
+        run: the ending of the run.
+    """
+
+    def __init__(self, run: Ending) -> None:
+        super().__init__()
+        self.run: Final[Ending] = run
+
+    def give_up(self, error: DomainTrainingError) -> NoReturn:
+        """End the work on the model, or the run; raises GivenUp."""
+        if error.reason not in OF_ONE_MODEL:
+            self.run.give_up(error)
+        raise GivenUp(self._first(error))
+
+    def leave(self, error: DomainTrainingError) -> NoReturn:
+        """End the run."""
+        self.run.leave(error)
+
+    def check(self) -> None:
+        """Go on, or raise GivenUp where model or run are being ended."""
+        self.run.check()
+        super().check()
+
+    @property
+    def error(self) -> DomainTrainingError | None:
+        """What ended the work on the model; None: nothing did."""
+        with self._lock:
+            return self._error
+
+
 class CountedServer:
     """A model server whose answers are counted and that answers nobody once the run is being ended.
 
@@ -58,17 +94,27 @@ class CountedServer:
         tally: counts.
         ending: of the run.
         short: whether the calls say nothing of the run's other ones.
+        answered: told of each answer.
     """
 
-    def __init__(self, server: ModelServer, tally: Tally, ending: Ending, *, short: bool = False) -> None:
+    def __init__(
+        self,
+        server: ModelServer,
+        tally: Tally,
+        ending: Ending,
+        *,
+        short: bool = False,
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._server, self._tally, self._ending = server, tally, ending
-        self._short = short
+        self._short, self._told = short, answered
 
     def chat(self, body: Mapping[str, Any]) -> ChatAnswer:
         """The answer to one body of /api/chat."""
         self._ending.check()
         answer = self._server.chat(body)
         self._tally.answered(answer.prompt_tokens + answer.answer_tokens, short=self._short)
+        self._told()
         self._ending.check()
         return answer
 
@@ -83,6 +129,7 @@ class Session:
     log: JsonLog
     ending: Ending
     budget: Budget
+    costs: Costs = field(default_factory=Costs)
 
     def announce(self) -> None:
         """Have the report written before the next call; an API server that is away does not stop the run."""

@@ -1,7 +1,8 @@
 """A run from its samples to its result, stage by stage."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -9,10 +10,11 @@ from typing import Any, Final
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KEY, Prompts, TaskPrompt
 from domaintraining.api.spec import Task
-from domaintraining.api.status import Metrics, ModelStatus
+from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
-from domaintraining.trainer.calls.store import Limited
+from domaintraining.trainer.calls.server import GivenUp
+from domaintraining.trainer.compare import Table, Tried, Turn, chosen, turns
 from domaintraining.trainer.data.material import Material, read_material
 from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
@@ -28,17 +30,17 @@ from domaintraining.trainer.scoring.comparison import (
 from domaintraining.trainer.scoring.evaluate import Evaluator
 from domaintraining.trainer.scoring.semantic import Compared, Names, with_semantic
 from domaintraining.trainer.scoring.unseen import told_dataset, unseen_documents
-from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import Found
-from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.program import Extraction
-from domaintraining.trainer.search.rollouts import Rollouts
+from domaintraining.trainer.searching import search_prompts
 from domaintraining.trainer.session import Session
 
 MAX_REPORT_BYTES: Final = 1_000_000
 """Most bytes of both revisions in the report; a ConfigMap holds 1,048,576 with everything."""
 MANIFEST_BLANKS: Final = 50_000
 """What a manifest grows by where somebody writes it with blanks."""
+EMBEDDING_REQUESTS: Final = 4
+"""Calls for embeddings in flight where nobody knows what the server serves: to find out means to chat."""
 INSIST_SECONDS: Final = 600.0
 """How long the result is tried to be written: it took hours to make."""
 
@@ -67,22 +69,39 @@ def train(session: Session, folders: Folders, serve: Serve) -> None:
     session.tally.enter("loading_data", "reading samples")
     material = read_material(session.run, folders.data)
     served = read_served(folders.served, session.run)
-    stages = _Stages(session, material, served)
+    stages = _Stages(session, material, served, partial(_connect, serve, folders, material.samples.digest))
     stages.plan()
     stages.tell_dataset()
-    with connected(session, material.run, serve, folders.journal, material.samples.digest) as connection:
-        baseline = stages.measure_baseline(connection)
-        found = stages.search(connection)
-        stages.finish(connection, found, baseline)
+    for turn in turns(session, material.run):
+        stages.take(turn)
+    stages.finish()
+
+
+def _connect(
+    serve: Serve, folders: Folders, data: str, session: Session
+) -> AbstractContextManager[Connection]:
+    return connected(session, session.run, serve, folders.journal, data)
 
 
 class _Stages:
-    def __init__(self, session: Session, material: Material, served: Served) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: Session,
+        material: Material,
+        served: Served,
+        connect: Callable[[Session], AbstractContextManager[Connection]],
+    ) -> None:
+        self._session, self._connect = session, connect
         self._run, self._tally, self._log = material.run, session.tally, session.log
         self._material, self._served = material, served
         self._attached: list[str] = []
         self._documents = unseen_documents(material, served)
+        self._table = Table(session, material.run)
+        self._baseline: Measured | None = None
+        self._before = Measured()
+        self._tried: list[Tried] = []
+        self._failure: DomainTrainingError | None = None
+        self._exhausted = False
 
     def plan(self) -> None:
         """Tell how many calls are expected."""
@@ -91,7 +110,8 @@ class _Stages:
             self._tally.plan(task, self._material.search(task).plan(self._run))
         baseline = self._documents.calls(tasks)
         self._tally.expect("loading_data", baseline)
-        self._tally.expect("validation", baseline + self._documents.calls(list(self._served.requests)))
+        new = baseline * (1 + len(self._run.compare_with))
+        self._tally.expect("validation", new + self._documents.calls(list(self._served.requests)))
 
     def tell_dataset(self) -> None:
         """Report the samples before the first call."""
@@ -102,7 +122,33 @@ class _Stages:
         counts = dataset.model_dump(mode="json", include={"samples", "train", "validation", "test"})
         self._log.event("dataset_read", "all samples are valid", **counts, warnings=dataset.warnings)
 
-    def measure_baseline(self, connection: Connection) -> Measured:
+    def take(self, turn: Turn) -> None:
+        """One model's turn: prompts for it, their measurement, and that of what is served on it."""
+        try:
+            with self._connect(turn.session) as connection:
+                if self._baseline is None:
+                    self._baseline = self._measure_baseline(connection)
+                self._table.begun(turn)
+                with self._session.costs.of(turn.run.model.name):
+                    tried = self._try(connection, turn)
+                self._table.compared(turn, tried.found, own_metrics(tried.measured, self._seed))
+                self._tried.append(tried)
+                self._measure_served(connection, turn)
+        except GivenUp as given_up:
+            if turn.ending.error is None or self._baseline is None:
+                raise
+            self._failed(turn, given_up.error)
+
+    def _failed(self, turn: Turn, error: DomainTrainingError) -> None:
+        """A model that takes no part in the choice; the others may still lead to a result."""
+        self._failure = self._failure or error
+        self._exhausted |= error.reason is Reason.BUDGET_EXHAUSTED
+        self._table.failed(turn, error)
+        if not turn.last or self._tried:
+            with self._connect(turn.again().session) as connection:
+                self._measure_served(connection, turn)
+
+    def _measure_baseline(self, connection: Connection) -> Measured:
         """The prompts without training, published with their numbers before the first trial."""
         run = self._run
         prompts = {task: task_prompt(Extraction(form), run, 0) for task, form in self._material.forms.items()}
@@ -120,55 +166,62 @@ class _Stages:
         self._tell("baseline_measured", "the baseline is measured", measured, metrics)
         return measured
 
-    def search(self, connection: Connection) -> dict[Task, Found]:
-        """The best programs that MIPROv2 finds."""
-        run, budget = self._run, self._session.budget
+    def _try(self, connection: Connection, turn: Turn) -> Tried:
+        """The prompts found for a model, and what they answer on the held-out documents."""
+        found, run = self.search(connection, turn), turn.run
+        if turn.last:
+            self._tally.enter("prompt_extraction")
+        prompts = {task: task_prompt(one.program, run, run.number) for task, one in found.items()}
+        measuring = "measuring on the held-out documents"
+        if turn.last:
+            self._tally.enter("validation", measuring)
+        else:
+            self._tally.tell(turn.words + measuring)
+        evaluator = self._evaluator(connection, "validation")
+        return Tried(run, found, prompts, measure_prompts(evaluator, _requests(prompts), self._documents))
+
+    def search(self, connection: Connection, turn: Turn) -> dict[Task, Found]:
+        """The best programs for a model."""
         self._tally.enter("search")
-        rollouts = configure_dspy()
-        searches = [self._material.search(task) for task in run.tasks]
-        self._log.event("search_started", f"MIPROv2, auto {run.auto}", tasks=list(run.tasks))
-        with connection.limited(budget) as (task, proposals):
-            engine = self._engine(task, run.model, rollouts)
-            proposer = self._engine(proposals, run.prompt_model or run.model, rollouts)
-            setting = Setting(run, engine, proposer, connection.task.slots, hurried=budget.limited)
-            give_up = self._session.ending.give_up
-            means = Means(setting, connection.task, self._tally, give_up, connection.finished)
-            found = optimize(searches, means)
-        cut = any(one.cut for one in found.values())
-        self._session.reporter.update(budget_exhausted=cut)
-        self._log.event(
-            "search_done",
-            "the budget is spent: the best so far is kept" if cut else "MIPROv2 is through",
-            validation_f1={task: round(one.validation_f1, 3) for task, one in found.items()},
-        )
+        found = search_prompts(turn, connection, self._material)
+        self._exhausted |= any(one.cut for one in found.values())
+        self._session.reporter.update(budget_exhausted=self._exhausted)
         return found
 
-    def _engine(self, calls: Limited, model: ModelStatus, rollouts: Rollouts) -> OllamaEngine:
-        run, give_up = self._run, self._session.ending.give_up
-        options = run.options, run.optimizer.seed
-        rollout = rollouts.current
-        return OllamaEngine(
-            calls, model.name, *options, digest=model.digest, give_up=give_up, rollout=rollout
-        )
+    def _measure_served(self, connection: Connection, turn: Turn) -> None:
+        """What is served on a model, measured while it is loaded."""
+        evaluator = self._evaluator(connection, "validation")
+        measured = measure_prompts(evaluator, self._served.of(turn.run.model.name), self._documents)
+        self._before = Measured({**self._before.measurements, **measured.measurements})
 
-    def finish(self, connection: Connection, found: Mapping[Task, Found], baseline: Measured) -> None:
-        """The prompts found, measured on the held-out documents and written."""
-        run = self._run
-        self._tally.enter("prompt_extraction")
-        prompts = {task: task_prompt(one.program, run, run.number) for task, one in found.items()}
-        new, served = self._measure_result(connection, _requests(prompts))
-        validation = {task: one.validation_f1 for task, one in found.items()}
-        metrics = compared_metrics(new, baseline, served, run.optimizer.seed, validation)
-        metrics = self._with_semantic(connection, metrics, Compared(self._documents, new, baseline, served))
+    def finish(self) -> None:
+        """The prompts of the chosen model, compared and written.
+
+        Raises:
+            DomainTrainingError: no model has prompts, or the answers of the chosen one can't be read.
+        """
+        if not self._tried or self._baseline is None:
+            raise self._failure or DomainTrainingError(Reason.TRAINER_FAILED, "no model was tried")
+        best = chosen(self._tried)
+        run, new = best.run, best.measured
+        if new.answers and new.unreadable == new.answers:
+            message = f"none of {new.answers} answers on the held-out documents can be read"
+            raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message)
+        self._table.choose(best)
+        self._session.reporter.update(budget_exhausted=self._exhausted)
+        validation = {task: one.validation_f1 for task, one in best.found.items()}
+        metrics = compared_metrics(new, self._baseline, self._before, self._seed, validation)
+        compared = Compared(self._documents, new, self._baseline, self._before)
+        metrics = self._with_semantic(metrics, compared)
         self._tell("result_measured", "the result is measured", new, metrics)
         self._tally.enter("saving")
         tasks = {
             task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
-            for task, prompt in prompts.items()
+            for task, prompt in best.prompts.items()
         }
-        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(found)}
-        described = manifest(run, tasks, data)
-        self._attach(RESULT_KEY, _prompts(prompts, metrics, described))
+        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(best.found)}
+        described = manifest(run, tasks, data | self._table.described)
+        self._attach(RESULT_KEY, _prompts(best.prompts, metrics, described))
         self._tally.finish("the result is written")
         self._session.reporter.insist(INSIST_SECONDS)
         self._log.event("result_written", "the result is written")
@@ -181,27 +234,23 @@ class _Stages:
         self._log.event("examined", "what the answers say about data and model", advice=list(told))
         return {task: one.described() for task, one in findings.items()}
 
-    def _measure_result(
-        self, connection: Connection, requests: Mapping[Task, str]
-    ) -> tuple[Measured, Measured]:
-        self._tally.enter("validation", "measuring on the held-out documents")
-        evaluator = self._evaluator(connection, "validation")
-        new = measure_prompts(evaluator, requests, self._documents)
-        if new.answers and new.unreadable == new.answers:
-            message = f"none of {new.answers} answers on the held-out documents can be read"
-            raise DomainTrainingError(Reason.MODEL_OUTPUT_INVALID, message)
-        return new, measure_prompts(evaluator, self._served.requests, self._documents)
-
-    def _with_semantic(self, connection: Connection, metrics: Metrics, compared: Compared) -> Metrics:
+    def _with_semantic(self, metrics: Metrics, compared: Compared) -> Metrics:
         """The number by embeddings, where it is asked for; last, so that the models don't take turns."""
         run, model = self._run, self._run.embedding_model
         if model is None:
             return metrics
         self._tally.enter("validation", "comparing names by their embeddings")
-        calls = connection.task
-        names = Names(calls, model.name, run.metric.threshold, calls.expect_all)
-        names.learn(compared.names())
-        return with_semantic(metrics, compared, names.alike, run.optimizer.seed)
+        requests = run.max_concurrent_requests or EMBEDDING_REQUESTS
+        run = run.model_copy(update={"max_concurrent_requests": requests})
+        with self._connect(replace(self._session, run=run)) as connection:
+            calls = connection.task
+            names = Names(calls, model.name, run.metric.threshold, calls.expect_all)
+            names.learn(compared.names())
+        return with_semantic(metrics, compared, names.alike, self._seed)
+
+    @property
+    def _seed(self) -> int:
+        return self._run.optimizer.seed
 
     def _attach(self, key: str, prompts: Prompts) -> None:
         """Add a revision to the report, which holds two."""

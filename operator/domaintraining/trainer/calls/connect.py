@@ -104,12 +104,14 @@ def _calls_to(  # noqa: PLR0913, PLR0917 - all that a server's calls are made of
     digests: dict[str, str],
 ) -> Calls:
     server = serve(session, model)
-    counted = CountedServer(server, session.tally, session.ending)
+    told = partial(session.costs.answered, session.run.model.name)
+    counted = CountedServer(server, session.tally, session.ending, answered=told)
     return Calls(counted, journal, slots or partial(_measured, session, server, model), digests)
 
 
 def _measured(session: Session, server: ModelServer, model: ModelStatus) -> int:
-    short = CountedServer(server, session.tally, session.ending, short=True)
+    told = partial(session.costs.answered, session.run.model.name)
+    short = CountedServer(server, session.tally, session.ending, short=True, answered=told)
     slots = measure_slots(short, model.name, session.run.options)
     session.log.event("slots_measured", f"{model.endpoint} serves {slots} calls at once", slots=slots)
     return slots

@@ -24,8 +24,14 @@ class Served:
 
     requests: Mapping[Task, str] = field(default_factory=dict)
     """For each task a whole /api/chat body with placeholders."""
+    models: Mapping[Task, str] = field(default_factory=dict)
+    """For each task the model that it is asked of."""
     seen: frozenset[str] = frozenset()
     """Digests of the texts that its training had seen."""
+
+    def of(self, model: str) -> dict[Task, str]:
+        """Those of the requests that a model is asked."""
+        return {task: text for task, text in self.requests.items() if self.models[task] == model}
 
     def has_seen(self, text: str) -> bool:
         """Whether a text took part in the training of the served prompts."""
@@ -35,7 +41,8 @@ class Served:
 def read_served(folder: Path | None, run: Run) -> Served:
     """The served prompts as they would do now: their messages and schemas, with this run's model and options.
 
-    The model is not for a prompt to choose: after a change of spec.model the question is which prompt is
+    A prompt that names one of the models that this run compares is asked of that one, as it is served. Any
+    other model is not for a prompt to choose: after a change of spec.model the question is which prompt is
     better on the new one, and the old one may be gone from the server.
 
     Args:
@@ -48,14 +55,19 @@ def read_served(folder: Path | None, run: Run) -> Served:
     """
     if run.served is None or folder is None:
         return Served()
-    requests = {
-        task: _request(folder / f"{task}.request.json", task, run)
+    bodies = {
+        task: _object(folder / f"{task}.request.json")
         for task in run.tasks
         if (folder / f"{task}.request.json").is_file()
     }
+    models = {task: _model(body, run) for task, body in bodies.items()}
+    requests = {
+        task: _request(folder / f"{task}.request.json", body, task, run, models[task])
+        for task, body in bodies.items()
+    }
     others = sorted(folder.glob("manifest-r*.json"))
     seen = frozenset().union(*(_seen(path) for path in (folder / MANIFEST_KEY, *others)))
-    return Served(requests, seen)
+    return Served(requests, models, seen)
 
 
 def _seen(manifest: Path) -> frozenset[str]:
@@ -66,8 +78,13 @@ def _seen(manifest: Path) -> frozenset[str]:
     return frozenset(str(digest) for digest in seen)
 
 
-def _request(path: Path, task: Task, run: Run) -> str:
-    body = _object(path)
+def _model(body: Mapping[str, Any], run: Run) -> str:
+    """The model to ask: the one that the prompt is for, where its server is known to have it."""
+    rivals = [one.model.name for one in run.compare_with]
+    return str(body["model"]) if body.get("model") in rivals else run.model.name
+
+
+def _request(path: Path, body: Mapping[str, Any], task: Task, run: Run, model: str) -> str:
     messages, schema = body.get("messages"), body.get("format")
     if not isinstance(messages, list) or not isinstance(schema, dict) or not _is_talk(messages):
         raise _invalid(path, "messages or format is not that of a prompt")
@@ -75,7 +92,7 @@ def _request(path: Path, task: Task, run: Run) -> str:
         schema["properties"][task]["items"]["properties"]["type"]["enum"][0]
     except (KeyError, IndexError, TypeError) as error:
         raise _invalid(path, f"format has no types for {task}") from error
-    return dump(request_body(run.model.name, messages, schema, run.options, seed=run.optimizer.seed))
+    return dump(request_body(model, messages, schema, run.options, seed=run.optimizer.seed))
 
 
 def _is_talk(messages: list[Any]) -> bool:

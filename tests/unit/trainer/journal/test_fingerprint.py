@@ -39,6 +39,7 @@ COUNTS_NOT: dict[str, Any] = {
     "maxConcurrentRequests": 8,
     "promptRequests": 2,
     "embeddingModel": MODEL,
+    "compareWith": [{"model": MODEL}],
     "budget": {"maxModelCalls": 7},
     "spent": {"modelCalls": 3},
     "journal": {"kept": True, "claim": "c"},
