@@ -4,10 +4,10 @@ No search, no baseline, no proposal, and no revision at the end. The run's budge
 count here: a check makes at most three calls for each held-out document.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from domaintraining.api.report import Drift, Unmeasured
@@ -18,8 +18,14 @@ from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.data.material import Material, read_material
 from domaintraining.trainer.data.split import MIN_TEST
 from domaintraining.trainer.prompts.served import Served, read_served
-from domaintraining.trainer.scoring.comparison import Documents, Measured, measure_prompts, own_metrics
-from domaintraining.trainer.scoring.evaluate import Evaluator
+from domaintraining.trainer.scoring.comparison import (
+    Documents,
+    Measure,
+    Measured,
+    measure_prompts,
+    own_metrics,
+)
+from domaintraining.trainer.scoring.evaluate import Evaluator, Measurement
 from domaintraining.trainer.scoring.unseen import left_out, told_dataset, unseen_documents
 from domaintraining.trainer.session import Session
 from domaintraining.trainer.training import Folders
@@ -43,7 +49,6 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
         DomainTrainingError: what keeps the check from an answer; bad samples have the reasons of a run.
         GivenUp: the same, from a call.
     """
-    session = replace(session, run=_without_search(session.run))
     session.tally.enter("loading_data", "reading samples")
     material = read_material(session.run, folders.data)
     changed = material.samples.digest != given.data_digest
@@ -54,9 +59,8 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
     why = why or _impossible(served, requests)
     metrics, digest = None, material.samples.digest
     if why is None:
-        volume = _volume(session.run, folders)
-        with connected(session, session.run, serve, volume, digest) as connection:
-            metrics = _measure(session, connection, requests, documents)
+        measuring = _Measuring(session, partial(_connected, folders, serve, digest), served, documents)
+        metrics = measuring.numbers(requests)
     drift = Drift(
         data_digest=digest,
         changed=changed,
@@ -69,16 +73,14 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
     _report(session, drift)
 
 
-def _without_search(run: Run) -> Run:
-    """The run without what only a search needs."""
-    requests = run.max_concurrent_requests or UNKNOWN_SLOTS
-    changes = {"prompt_model": None, "embedding_model": None, "max_concurrent_requests": requests}
-    return run.model_copy(update=changes)
-
-
-def _volume(run: Run, folders: Folders) -> Path | None:
-    """Where answers are kept; nowhere, if they might later be taken for those of another model."""
-    return folders.journal if run.model.digest else None
+def _connected(
+    folders: Folders, serve: Serve, digest: str, session: Session
+) -> AbstractContextManager[Connection]:
+    """The calls to a model. Where its digest is not known they are kept nowhere: they might be taken for
+    those of another model later.
+    """
+    run = session.run
+    return connected(session, run, serve, folders.journal if run.model.digest else None, digest)
 
 
 def _unasked(given: Check, *, changed: bool) -> Unmeasured | None:
@@ -102,19 +104,54 @@ def _impossible(served: Served, requests: Mapping[Task, str]) -> Unmeasured | No
     return None if requests else "NoHeldOutData"
 
 
-def _measure(
-    session: Session, connection: Connection, requests: Mapping[Task, str], documents: Documents
-) -> Metrics:
-    """The numbers of the served prompts. Answers that nobody can read are a loss, and no failure here."""
-    run, tally, calls = session.run, session.tally, connection.task
-    tally.expect("validation", documents.calls(list(requests)))
-    tally.enter("validation", "measuring the served prompts on the held-out documents")
-    counted = partial(tally.measured, "validation")
-    evaluator = Evaluator(calls, calls.slots, run.metric.letters, counted, calls.expect_all)
-    measured = measure_prompts(evaluator, requests, documents)
-    metrics = _without_baseline(own_metrics(measured, run.optimizer.seed))
-    _tell(session, measured, metrics)
-    return metrics
+@dataclass(frozen=True)
+class _Measuring:
+    """Measures the served prompts, of one model after the other."""
+
+    session: Session
+    connect: Callable[[Session], AbstractContextManager[Connection]]
+    served: Served
+    documents: Documents
+
+    def numbers(self, requests: Mapping[Task, str]) -> Metrics:
+        """The numbers of prompts; answers that nobody can read are a loss, and no failure here."""
+        session, run = self.session, self.session.run
+        models = dict.fromkeys(self.served.models[task] for task in requests)
+        groups = [
+            {task: requests[task] for task in self.served.of(one) if task in requests} for one in models
+        ]
+        session.tally.expect("validation", sum(self.documents.calls(list(group)) for group in groups))
+        session.tally.enter("validation", "measuring the served prompts on the held-out documents")
+        measured: dict[Measure, Measurement] = {}
+        for model, group in zip(models, groups, strict=True):
+            measured |= self._measured(_of_model(run, model), group).measurements
+        metrics = _without_baseline(own_metrics(Measured(measured), run.optimizer.seed))
+        _tell(session, Measured(measured), metrics)
+        return metrics
+
+    def _measured(self, run: Run, requests: Mapping[Task, str]) -> Measured:
+        counted = partial(self.session.tally.measured, "validation")
+        with self.connect(replace(self.session, run=run)) as connection:
+            calls = connection.task
+            evaluator = Evaluator(calls, calls.slots, run.metric.letters, counted, calls.expect_all)
+            return measure_prompts(evaluator, requests, self.documents)
+
+
+def _of_model(run: Run, name: str) -> Run:
+    """The run of a model that a served prompt is for, without what only a search needs."""
+    known = {one.model.name: one for one in run.compare_with}
+    rival = known.get(name) if name != run.model.name else None
+    model = rival.model if rival else run.model
+    requests = rival.max_concurrent_requests if rival else run.max_concurrent_requests
+    return run.model_copy(
+        update={
+            "model": model,
+            "max_concurrent_requests": requests or UNKNOWN_SLOTS,
+            "prompt_model": None,
+            "embedding_model": None,
+            "compare_with": [],
+        }
+    )
 
 
 def _without_baseline(metrics: Metrics) -> Metrics:

@@ -192,6 +192,50 @@ def test_the_numbers_are_the_prompts_own(tmp_path: Path, trained: Trained) -> No
     assert not {BASELINE_KEY, RESULT_KEY} & {key for write in place.sink.writes for key in write}
 
 
+RIVAL = {
+    "model": {"name": "other:2b", "digest": "sha256:3", "endpoint": "http://other", "source": "spec"},
+    "maxConcurrentRequests": 2,
+}
+
+
+def of_rival(place: Place, task: str) -> None:
+    """Have a served prompt be for the other model."""
+    path = place.folders.data / "served" / f"{task}.request.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "other:2b"}))
+
+
+def test_a_prompt_of_a_compared_model_is_asked_of_that_model(tmp_path: Path, trained: Trained) -> None:
+    """A run with compareWith serves the prompts of the model that it chose."""
+    asked: list[tuple[str, str]] = []
+
+    def serve(session: Any, model: Any) -> ScriptedServer:
+        asked.append((session.run.model.name, model.endpoint))
+        return place.server
+
+    place = Place(tmp_path, trained, samples(60))
+    own = place.look()
+    of_rival(place, "entities")
+    of_rival(place, "relations")
+    found = place.look(serve=serve, compareWith=[RIVAL])
+    assert asked == [("other:2b", "http://other")]
+    assert {body["model"] for body in place.asked} == {"other:2b"}
+    assert found.metrics == own.metrics
+
+
+def test_prompts_of_two_models_are_measured_one_after_the_other(tmp_path: Path, trained: Trained) -> None:
+    """Each of its own model; a pair that was never measured together has no number end to end."""
+    place = Place(tmp_path, trained, samples(60))
+    of_rival(place, "relations")
+    found = place.look(compareWith=[RIVAL])
+    models = [body["model"] for body in place.asked]
+    assert models == sorted(models, key=["tiny:1b", "other:2b"].index)
+    assert set(models) == {"tiny:1b", "other:2b"}
+    assert found.metrics
+    assert found.metrics.entities
+    assert found.metrics.relations
+    assert found.metrics.end_to_end is None
+
+
 def test_a_model_that_got_worse_shows_in_the_numbers(tmp_path: Path, trained: Trained) -> None:
     """Same samples, another digest: measured on the documents of the run, and lower."""
 
