@@ -64,6 +64,13 @@ def compared_models_of(resource: Resource, settings: Settings) -> list[tuple[str
     return found
 
 
+def endpoint_of(resource: Resource, settings: Settings, name: str) -> str:
+    """The server of one of the models that a spec names or compares; of any other name, that of the model."""
+    there, _ = model_of(resource, settings)
+    found = {full_name(model): endpoint for endpoint, model in compared_models_of(resource, settings)}
+    return found.get(full_name(name), there)
+
+
 def compare_field(name: str) -> str:
     """What to call the entry of a model to compare with."""
     return f"spec.compareWith[{name}]"

@@ -195,6 +195,8 @@ def _baseline(source: Source, run: Run) -> dict[str, str]:
         "promoted": False,
         "reusedFrom": {"name": source.name, "revision": source.revision.number},
     }
-    for key in ("accepted", "baseline", "before", "doctor", "similar"):
+    if "baselineModel" in said:
+        said["model"] = said["baselineModel"]
+    for key in ("accepted", "baseline", "baselineModel", "before", "doctor", "models", "similar"):
         said.pop(key, None)
     return {**source.revision.baseline, MANIFEST_KEY: dump(said)}

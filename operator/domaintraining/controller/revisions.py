@@ -72,6 +72,7 @@ def resolved(run: Run) -> dict[str, Any]:
     `keepAlive`, which stands in the published requests.
     """
     models = {"model": run.model, "promptModel": run.prompt_model, "embeddingModel": run.embedding_model}
+    models |= {f"compareWith.{place}": one.model for place, one in enumerate(run.compare_with)}
     return {
         "auto": run.auto,
         "models": {does: {"name": one.name, "digest": one.digest} for does, one in models.items() if one},
