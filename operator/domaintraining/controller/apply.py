@@ -235,6 +235,7 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     run = record.run
     facts = spending(run, report.report) | {
         "completionTime": rfc3339(observed.now),
+        "dataDigest": record.attempt.data_digest,
         "resolved": resolved(run),
         "retrain": record.attempt.retrain,
     }

@@ -8,6 +8,7 @@ from domaintraining.api.budget import limits_of
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.scalars import RFC3339
 from domaintraining.controller.attempt import pause
+from domaintraining.controller.drift import drift_wanted
 from domaintraining.controller.held import held_too_long
 from domaintraining.controller.observed import JobState, Observed, Revision, RunRecord
 from domaintraining.controller.promotion import (
@@ -95,7 +96,8 @@ def next_step(observed: Observed) -> tuple[Step, int, int]:
     if superseded(observed) and not _told(observed):
         return Step.SUPERSEDE, 0, 0
     settled = revision_of(observed, observed.resource.hash)
-    if settled is not None and (suspend or not (retrain_wanted(observed) or budget_grew(observed))):
+    again = retrain_wanted(observed) or budget_grew(observed) or drift_wanted(observed)
+    if settled is not None and (suspend or not again):
         return Step.REST, settled.number, 0
     return Step.SUSPEND if suspend else Step.START, next_number(observed), 1
 

@@ -25,6 +25,7 @@ from domaintraining.controller.probes import Health, serve
 from domaintraining.controller.pulls import Pulls, http_lines
 from domaintraining.controller.reconcile import Reconciler
 from domaintraining.controller.settings import Settings, SettingsError
+from domaintraining.controller.sources import SourceWatch
 from domaintraining.controller.watches import Watches, register_login
 from domaintraining.controller.workqueue import WorkQueue
 from domaintraining.guard import Guard
@@ -69,8 +70,10 @@ async def run(settings: Settings) -> int:
     health = Health(queue, watches, cluster.ping, settings.resync_seconds, clock)
     cluster.told = health.told
     register_login(kopf.get_default_registry(), watches, cluster.watch_session)
+    follow = SourceWatch(reconciler.sources, cluster.watch_session, queue.add)
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
+        asyncio.create_task(follow.run(settings.namespaces), name="watch of samples"),
         asyncio.create_task(work(queue, api_server), name="queue"),
         asyncio.create_task(resync(cluster, queue, settings, health.resynced), name="resync"),
         asyncio.create_task(serve(health, settings.health_port), name="probes"),

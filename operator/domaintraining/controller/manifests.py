@@ -17,6 +17,7 @@ from domaintraining.api.names import (
     LABEL_RUN,
     MANAGER,
     VERSION,
+    check_name,
     domain_of,
     prompt_name,
     run_name,
@@ -24,8 +25,9 @@ from domaintraining.api.names import (
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.api.status import wire
 from domaintraining.controller.attempt import ATTEMPT_KEY, Attempt
+from domaintraining.controller.checks import RECORD_KEY, Checks
 from domaintraining.controller.observed import Object, Resource, Revision
-from domaintraining.controller.parts import ROLE_DATA, ROLE_RUN, Parts, parts_of, parts_of_run
+from domaintraining.controller.parts import ROLE_CHECK, ROLE_DATA, ROLE_RUN, Parts, parts_of, parts_of_run
 from domaintraining.controller.revisions import encoded
 
 LONGEST_NOTE: Final = 1024
@@ -91,6 +93,22 @@ def build_run(resource: Resource, run: Run, attempt: Attempt, authorities: str =
     } | ({AUTHORITIES_KEY: authorities} if authorities else {})
     more = {LABEL_RUN: str(run.number), LABEL_HASH: run.hash}
     return _config_map(metadata_of(resource, run_name(resource.name, run.number), ROLE_RUN, **more), data)
+
+
+def build_checks(resource: Resource, checks: Checks, run: Run | None = None, authorities: str = "") -> Object:
+    """The record of the checks, and what the trainer of the open one reads.
+
+    Args:
+        resource: whose checks they are.
+        checks: the record.
+        run: what the trainer starts from; None: none does now.
+        authorities: certificates in PEM that it trusts beside the system's.
+    """
+    data = {RECORD_KEY: json.dumps(wire(checks), ensure_ascii=False, sort_keys=True)}
+    if run is not None:
+        data[RUN_KEY] = json.dumps(wire(run), ensure_ascii=False, sort_keys=True)
+        data |= {AUTHORITIES_KEY: authorities} if authorities else {}
+    return _config_map(metadata_of(resource, check_name(resource.name), ROLE_CHECK), data)
 
 
 def build_data(resource: Resource, run: Run) -> Object:

@@ -28,6 +28,7 @@ from domaintraining.controller.cluster import CONFIG_MAP, JOB, POD, Cluster
 from domaintraining.controller.diagnose import read_job, refused_pods
 from domaintraining.controller.manifests import ROLE_PROMPT, ROLE_SERVED, build_report
 from domaintraining.controller.objects import carries, number_of
+from domaintraining.controller.observe_checks import check_state, of_checks
 from domaintraining.controller.observed import (
     JobState,
     Object,
@@ -86,7 +87,8 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
     # Jobs before reports: a Job that has ended has reported, and its report is seen with it
     found_jobs = await cluster.find(JOB, resource.namespace, mine)
     pods = await cluster.find(POD, resource.namespace, mine) if found_jobs else []
-    jobs = _jobs(found_jobs, pods, resource.uid)
+    (run_jobs, check_jobs), (run_pods, check_pods) = of_checks(found_jobs), of_checks(pods)
+    jobs = _jobs(run_jobs, run_pods, resource.uid)
     config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     by_role = _sorted(config_maps, resource.name)
     record = _record(by_role[ROLE_RUN])
@@ -101,6 +103,7 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
         served=next(iter(_revisions(by_role[ROLE_SERVED], resource.uid)), None),
         jobs=tuple(explained),
         report=report,
+        check=check_state(resource.name, config_maps, _jobs(check_jobs, check_pods, resource.uid)),
     )
     return judged(found)
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from domaintraining.api.names import ANNOTATION_RETRAIN
-from domaintraining.api.report import Prompts, Report
+from domaintraining.api.report import Drift, Failure, Prompts, Report
 from domaintraining.api.run import Run
 from domaintraining.api.spec import DomainTrainingSpec, Task
 from domaintraining.api.status import DomainTrainingStatus, ModelStatus
 from domaintraining.controller.admission import Place
 from domaintraining.controller.attempt import Attempt
+from domaintraining.controller.checks import Checks
 from domaintraining.controller.workqueue import Key
 from domaintraining.errors import DomainTrainingError
 
@@ -116,6 +117,35 @@ class ReportState:
 
 
 @dataclass(frozen=True)
+class CheckState:
+    """The checks of a resource, and the one that is open."""
+
+    checks: Checks = field(default_factory=Checks)
+    """The record."""
+    jobs: tuple[JobState, ...] = ()
+    """All Jobs of checks; their number is that of the check."""
+    found: Drift | None = None
+    """What the open check's trainer found out."""
+    failure: Failure | None = None
+    """Why it gave up, in its own words."""
+    error: str = ""
+    """Why its report can't be believed; empty: it can."""
+    left: bool = False
+    """Whether a Job or a report is there, whosever."""
+
+    @property
+    def job(self) -> JobState | None:
+        """The Job of the open check."""
+        current = self.checks.current
+        return next((one for one in self.jobs if current and one.attempt == current.number), None)
+
+    @property
+    def next_number(self) -> int:
+        """One more than any check had."""
+        return max([self.checks.last, *(job.attempt for job in self.jobs)]) + 1
+
+
+@dataclass(frozen=True)
 class Preflight:
     """What was checked before a Job starts."""
 
@@ -155,6 +185,8 @@ class Observed:
     """What `<name>-prompt` holds."""
     jobs: tuple[JobState, ...] = ()
     report: ReportState = field(default_factory=ReportState)
+    check: CheckState = field(default_factory=CheckState)
+    """What looks at the world under the served prompt."""
     preflight: Preflight | None = None
     """Only where a Job is about to start."""
     place: Place | None = None

@@ -16,14 +16,17 @@ from domaintraining.api.names import (
     LABEL_NAME,
     LABEL_ROLE,
     LABEL_RUN,
+    check_job_name,
+    check_name,
     job_name,
     run_name,
 )
 from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object
-from domaintraining.controller.parts import ROLE_RUN
-from domaintraining.controller.removal import forget, refers_to_ours
+from domaintraining.controller.parts import ROLE_CHECK, ROLE_RUN
+from domaintraining.controller.removal import forget, forget_checks, refers_to_ours
+from domaintraining.controller.uses import is_check
 from domaintraining.controller.workqueue import Key
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,8 @@ async def remove_orphans(
     ours = {LABEL_MANAGED_BY: "domaintraining"}
     jobs = _left(await cluster.find(JOB, namespace, ours), known, before)
     runs = _left(await cluster.find(CONFIG_MAP, namespace, ours | {LABEL_ROLE: ROLE_RUN}), known, before)
-    for key in sorted(jobs.keys() | runs.keys()):
+    checks = _left(await cluster.find(CONFIG_MAP, namespace, ours | {LABEL_ROLE: ROLE_CHECK}), known, before)
+    for key in sorted(jobs.keys() | runs.keys() | checks.keys()):
         if await cluster.get(DOMAIN_TRAINING, *key) is not None:
             continue
         names = [job["metadata"]["name"] for job in jobs.get(key, [])]
@@ -56,6 +60,8 @@ async def remove_orphans(
             await cluster.delete(JOB, key[0], job["metadata"]["name"], uid=job["metadata"]["uid"])
         for number in numbers:
             await forget(cluster, key, number)
+        if key in checks:
+            await forget_checks(cluster, key)
 
 
 def _left(found: list[Object], known: Collection[Key], before: datetime) -> dict[Key, list[Object]]:
@@ -71,14 +77,22 @@ def _left(found: list[Object], known: Collection[Key], before: datetime) -> dict
 
 def _made_for(one: Object, name: str) -> bool:
     """Whether it has the name that it was made with, and no owner but a resource of this name."""
-    run, attempt = number_of(one, LABEL_RUN), number_of(one, LABEL_ATTEMPT)
-    if run is None:
-        return False
-    made = run_name(name, run) if attempt is None else job_name(name, run, attempt)
-    return one["metadata"]["name"] == made and all(
+    return one["metadata"]["name"] == _name_of(one, name) and all(
         refers_to_ours(owner) and owner.get("name") == name
         for owner in one["metadata"].get("ownerReferences") or []
     )
+
+
+def _name_of(one: Object, name: str) -> str | None:
+    """The name that a Job or a record was made with; None: it is none of ours."""
+    run, attempt = number_of(one, LABEL_RUN), number_of(one, LABEL_ATTEMPT)
+    if is_check(one):
+        return check_job_name(name, attempt or 0)
+    if (one["metadata"].get("labels") or {}).get(LABEL_ROLE) == ROLE_CHECK:
+        return check_name(name)
+    if run is None:
+        return None
+    return run_name(name, run) if attempt is None else job_name(name, run, attempt)
 
 
 def _older(one: Object, before: datetime) -> bool:

@@ -74,15 +74,19 @@ class Places:
         self._calls: set[Key] = set()
         self._admission: tuple[datetime, Admission] | None = None
 
-    async def stand(self, resource: Resource) -> Place | None:
+    async def stand(self, resource: Resource, check: Waiting | None = None) -> Place | None:
         """Where a resource stands whose next attempt could start; None: it is its turn, or Kueue's.
+
+        Args:
+            resource: who waits.
+            check: what stands there for its check, where it is one.
 
         Raises:
             ClusterError: the API server failed.
         """
         if waits_for_kueue(resource):
             return None
-        me = waiting_of(resource, self._settings, self._now())
+        me = check or waiting_of(resource, self._settings, self._now())
         async with self._lock:
             await self._look(me)
             admission = self._decided()
@@ -92,12 +96,15 @@ class Places:
         self._shown[me.key] = admission.places[me.key]
         return admission.places[me.key]
 
-    async def take(self, resource: Resource, start: Callable[[], Awaitable[None]]) -> bool:
+    async def take(
+        self, resource: Resource, start: Callable[[], Awaitable[None]], check: Waiting | None = None
+    ) -> bool:
         """Start where there still is a place; gives whether it was started.
 
         Args:
             resource: whose turn it is.
             start: makes the Job.
+            check: what stood there for its check, where it is one.
 
         Raises:
             ClusterError: the API server failed.
@@ -106,7 +113,7 @@ class Places:
         if waits_for_kueue(resource):
             await start()
             return True
-        me = waiting_of(resource, self._settings, self._now())
+        me = check or waiting_of(resource, self._settings, self._now())
         async with self._lock:
             self._listed = None
             await self._look(me)

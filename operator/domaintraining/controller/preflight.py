@@ -52,7 +52,7 @@ async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -
     except DomainTrainingError as error:
         preflight = replace(preflight, journal_problem=error)
     try:
-        return replace(preflight, data_digest=await _data_digest(cluster, resource))
+        return replace(preflight, data_digest=await data_digest(cluster, resource))
     except DomainTrainingError as error:
         return replace(preflight, data_problem=error)
 
@@ -83,7 +83,12 @@ async def check_account(cluster: Cluster, resource: Resource) -> None:
         )
 
 
-async def _data_digest(cluster: Cluster, resource: Resource) -> str:
+async def data_digest(cluster: Cluster, resource: Resource) -> str:
+    """Digest of the data, as far as they can be seen here: of the content, never of a version of the object.
+
+    Raises:
+        DomainTrainingError: they are not there (DatasetNotFound).
+    """
     dataset = resource.spec.dataset
     if dataset.persistent_volume_claim is not None:
         return await _claim_digest(cluster, resource, dataset.persistent_volume_claim)

@@ -12,6 +12,7 @@ from domaintraining.api.spec import TASKS
 from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics
 from domaintraining.controller.conditions import conditions
 from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded
+from domaintraining.controller.findings import drift_status
 from domaintraining.controller.journal import journal_words
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.promotion import promoted_served
@@ -67,6 +68,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
         prompt_config=prompt_config(prompt_name(resource.name), served) if served else None,
         run=_run(observed) or before.run,
         history=_history(observed),
+        drift=drift_status(observed),
         last_handled_retrain_time=_handled(observed),
         summary=_summary(observed, outcome.plan, metrics, progress, served),
     )

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from domaintraining.api.names import GROUP, KIND, VERSION
-from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.reasons import Reason
 from domaintraining.api.status import DomainTrainingStatus, wire
 from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
-from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time, pin_problem
+from domaintraining.controller.decide import Plan, Step, decide, pin_problem
 from domaintraining.controller.held import is_held
+from domaintraining.controller.lookout import Looked, Lookout
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.network import Network
@@ -21,7 +22,8 @@ from domaintraining.controller.news import news, only_progress
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
 from domaintraining.controller.outages import Outages
-from domaintraining.controller.places import FRONT, Places
+from domaintraining.controller.pace import PROGRESS_PAUSE, is_far, look_again, sooner
+from domaintraining.controller.places import Places
 from domaintraining.controller.preflight import (
     check_compared_models,
     check_data,
@@ -34,6 +36,7 @@ from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.reuse import reuse
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.sources import Sources, source_of
 from domaintraining.controller.uses import (
     TURN_KEPT,
     is_held_up,
@@ -48,14 +51,6 @@ log = logging.getLogger(__name__)
 
 MOST_STEPS: Final = 8
 """Steps of one reconcile; more than any path from nothing to rest needs."""
-PROGRESS_PAUSE: Final = timedelta(seconds=3)
-"""Shortest time between two status writes that tell of progress only."""
-LOOK_AGAIN: Final = 30.0
-PODLESS_LOOK: Final = 5.0
-"""Nothing that is watched changes when a Job's pod is refused, nor when a quota is raised."""
-PULL_LOOK: Final = 2.0
-SERVER_LOOK: Final = 10.0
-"""A server that is down is asked this often by those whose turn it is, and by all that were passed over."""
 
 
 @dataclass
@@ -75,11 +70,15 @@ class Reconciler:
     """When each status was written last: only paces what is written next."""
     places: Places = field(init=False)
     outages: Outages = field(init=False)
+    lookout: Lookout = field(init=False)
+    sources: Sources = field(default_factory=Sources)
+    """Which ConfigMaps hold samples: who watches them wakes the resources."""
 
     def __post_init__(self) -> None:
         """Have the places and the outages of this controller, with its clock and its queue."""
         self.outages = Outages(self.now)
         self.places = Places(self.cluster, self.settings, self.now, self._call)
+        self.lookout = Lookout(self.cluster, self.servers, self.settings, self.network, self.places, self.now)
 
     def _call(self, key: Key) -> None:
         self.wake(key)
@@ -99,29 +98,37 @@ class Reconciler:
         body = await self.cluster.get(DOMAIN_TRAINING, *key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._written.pop(key, None)
+            self.sources.refer(key, None)
             await self.places.leave(key, waits=False, running=False)
             return None
         resource = read_resource(body)
-        observed, outcome = await self._advance(resource)
+        self.sources.refer(key, source_of(resource))
+        observed, outcome, looked = await self._advance(resource)
         status = project(observed, outcome)
         written = await self._write(resource, status, self._pace(observed))
         problem = outcome.problem
         await self.places.leave(
             key,
-            waits=outcome.plan.step is Step.START
-            and (problem is None or problem.reason in TURN_KEPT)
-            and not waits_for_kueue(resource),
-            running=any(job.active and not job.suspended for job in observed.jobs),
+            waits=looked.waits
+            or (
+                outcome.plan.step is Step.START
+                and (problem is None or problem.reason in TURN_KEPT)
+                and not waits_for_kueue(resource)
+            ),
+            running=any(job.active and not job.suspended for job in (*observed.jobs, *observed.check.jobs)),
         )
-        return (
-            self._again(observed, outcome) if written or _is_far(observed) else PROGRESS_PAUSE.total_seconds()
-        )
+        if not written and not is_far(observed):
+            return PROGRESS_PAUSE.total_seconds()
+        return sooner(look_again(observed, outcome, self.places.askers(key)), looked.again)
 
-    async def _advance(self, resource: Resource) -> tuple[Observed, Outcome]:
+    async def _advance(self, resource: Resource) -> tuple[Observed, Outcome, Looked]:
         """Observe, decide and apply until nothing is left to do at once."""
         for _ in range(MOST_STEPS):
             observed = await observe(self.cluster, resource, self.now())
             plan = decide(observed)
+            resting = plan.step is Step.REST and not any(job.active for job in observed.jobs)
+            if not resting and (await self.lookout.look(observed, resting=False)).wrote:
+                continue  # a check never goes on beside a run
             if plan.step in (Step.START, Step.WAIT) or is_held(observed):
                 observed = await self._checked(observed, plan)
                 plan = decide(observed)
@@ -129,9 +136,12 @@ class Reconciler:
                     observed = await self._checked(observed, plan)
             try:
                 if not await self._apply(observed, plan):
-                    return observed, Outcome(plan)
+                    looked = await self.lookout.look(observed, resting=True) if resting else Looked()
+                    if looked.wrote:
+                        continue
+                    return observed, Outcome(plan), looked
             except DomainTrainingError as error:
-                return await observe(self.cluster, resource, self.now()), Outcome(plan, error)
+                return await observe(self.cluster, resource, self.now()), Outcome(plan, error), Looked()
         raise RuntimeError(f"{resource.namespace}/{resource.name}: no rest after {MOST_STEPS} steps")
 
     async def _checked(self, observed: Observed, plan: Plan) -> Observed:
@@ -225,7 +235,7 @@ class Reconciler:
 
     def _pace(self, observed: Observed) -> timedelta:
         """Shortest time between two writes of progress or position; far back, positions wait for a resync."""
-        return timedelta(seconds=self.settings.resync_seconds / 2) if _is_far(observed) else PROGRESS_PAUSE
+        return timedelta(seconds=self.settings.resync_seconds / 2) if is_far(observed) else PROGRESS_PAUSE
 
     async def _write(self, resource: Resource, status: DomainTrainingStatus, pace: timedelta) -> bool:
         """Write the status where it differs; gives False where progress alone has to wait."""
@@ -258,35 +268,11 @@ class Reconciler:
             )
             await self.cluster.post_event(body)
 
-    def _again(self, observed: Observed, outcome: Outcome) -> float | None:
-        """When to look again without an event: what is not watched is polled."""
-        problem, step = outcome.problem, outcome.plan.step
-        if problem is not None:
-            if problem.reason == "ModelPulling":
-                return PULL_LOOK
-            key = observed.resource.key
-            return SERVER_LOOK * self.places.askers(key) if REASONS[problem.reason].passes else LOOK_AGAIN
-        if step is Step.WAIT and observed.record is not None:
-            due = next_attempt_time(observed.record)
-            left = (due - observed.now).total_seconds() if due else LOOK_AGAIN
-            return max(1.0, min(left, LOOK_AGAIN))
-        if step is Step.SUPERSEDE:
-            return 0.0
-        if observed.job is not None and observed.job.podless and observed.job.held_since is not None:
-            return PODLESS_LOOK
-        held = _is_far(observed) or (observed.job is not None and observed.job.suspended)
-        return None if held or step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
-
 
 def _is_checked(observed: Observed) -> bool:
     """Whether the models were asked for, or will be when it is its turn."""
     preflight = observed.preflight or Preflight()
     return preflight.model is not None or preflight.problem is not None or observed.place is not None
-
-
-def _is_far(observed: Observed) -> bool:
-    """Whether it waits so far back that only a resync looks at it."""
-    return observed.place is not None and observed.place.position > FRONT
 
 
 def status_body(resource: Resource, status: DomainTrainingStatus) -> Object:

@@ -1,10 +1,14 @@
 """Removing what runs left: each object only where it is of the resource that it is named after."""
 
+from collections.abc import Mapping
+
 from domaintraining.api.names import (
     GROUP,
     KIND,
     LABEL_NAME,
+    LABEL_ROLE,
     LABEL_RUN,
+    check_name,
     data_name,
     prompt_name,
     report_name,
@@ -22,6 +26,7 @@ from domaintraining.controller.cluster import (
 )
 from domaintraining.controller.decide import Plan
 from domaintraining.controller.observed import Object, Observed
+from domaintraining.controller.parts import ROLE_CHECKER, parts_of_check
 from domaintraining.controller.workqueue import Key
 
 
@@ -56,10 +61,31 @@ async def forget(cluster: Cluster, key: Key, run: int) -> None:
         await remove(cluster, key, CONFIG_MAP, name)
 
 
-async def _has_pods(cluster: Cluster, key: Key, run: int) -> bool:
-    """Whether a pod of a run is left that did not end: it outlives its Job, free without its policy."""
-    pods = await cluster.find(POD, key[0], {LABEL_NAME: key[1], LABEL_RUN: str(run)})
+async def _has_pods(cluster: Cluster, key: Key, labels: Mapping[str, str]) -> bool:
+    """Whether a pod is left that did not end: it outlives its Job, free without its policy."""
+    pods = await cluster.find(POD, key[0], {LABEL_NAME: key[1], **labels})
     return any((pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
+
+
+async def take_back_check(cluster: Cluster, key: Key) -> bool:
+    """Remove all of a check but its record and its Jobs, once no pod of it is left; gives whether none is.
+
+    The report, made first, goes last: while it is there, something may be left.
+    """
+    if await _has_pods(cluster, key, {LABEL_ROLE: ROLE_CHECKER}):
+        return False
+    parts = parts_of_check(key[1])
+    for kind in (ROLE_BINDING, SERVICE_ACCOUNT, NETWORK_POLICY, ROLE):
+        await remove(cluster, key, kind, parts.name)
+    for name in (parts.data, parts.report):
+        await remove(cluster, key, CONFIG_MAP, name)
+    return True
+
+
+async def forget_checks(cluster: Cluster, key: Key) -> None:
+    """Remove all of the checks of a resource but their Jobs, the record last."""
+    if await take_back_check(cluster, key):
+        await remove(cluster, key, CONFIG_MAP, check_name(key[1]))
 
 
 async def clean_up(cluster: Cluster, observed: Observed) -> None:
@@ -70,7 +96,7 @@ async def clean_up(cluster: Cluster, observed: Observed) -> None:
     name = run_name(resource.name, record.run.number)
     key, run = resource.key, record.run.number
     if await cluster.get(ROLE, resource.namespace, name) is not None and not await _has_pods(
-        cluster, key, run
+        cluster, key, {LABEL_RUN: str(run)}
     ):
         await take_back(cluster, key, run)
 
@@ -81,5 +107,5 @@ async def prune(cluster: Cluster, observed: Observed, plan: Plan) -> None:
     for one in plan.prune:
         await remove(cluster, key, CONFIG_MAP, prompt_name(key[1], one.number))
     for run in plan.forget:
-        if not await _has_pods(cluster, key, run):
+        if not await _has_pods(cluster, key, {LABEL_RUN: str(run)}):
             await forget(cluster, key, run)

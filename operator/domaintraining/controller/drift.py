@@ -1,0 +1,186 @@
+"""What changed under a served prompt, and whether a run is wanted for it. Pure.
+
+Known is what the last run of the spec was made with, and what the last check was about: neither is measured
+again.
+
+A finding that asks for a run bears the number of the highest run of then, and a later run answers it: so it
+starts one run and never a second, whoever is killed when.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from domaintraining.api.retrain import OnChange
+from domaintraining.controller.checks import Concluded, World
+from domaintraining.controller.findings import STARTS_A_RUN
+from domaintraining.controller.observed import Observed, Resource, Revision
+from domaintraining.controller.promotion import last_of_spec
+from domaintraining.controller.revisions import completion_time
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is there now, as far as the controller can see it."""
+
+    data: str = ""
+    """Digest of the data; empty: they are where a trainer alone sees them, or are not there."""
+    model: str = ""
+    """Digest of the model; empty: its server does not say, or was not asked."""
+
+
+def policies(resource: Resource) -> tuple[OnChange, OnChange]:
+    """What a change of the data and one of the model lead to; changed inline data are another spec."""
+    retrain, inline = resource.spec.retrain, resource.spec.dataset.inline is not None
+    return "Never" if inline else retrain.on_dataset_change, retrain.on_model_change
+
+
+def is_hidden(resource: Resource) -> bool:
+    """Whether the data are where a trainer alone sees them."""
+    dataset = resource.spec.dataset
+    return dataset.config_map is None and dataset.inline is None
+
+
+def is_looked_at(resource: Resource) -> bool:
+    """Whether anything is looked at: a suspended or pinned resource asks for no run."""
+    spec = resource.spec
+    return policies(resource) != ("Never", "Never") and not spec.suspend and spec.pin_revision is None
+
+
+def drift_wanted(observed: Observed) -> bool:
+    """Whether the last check asks for a run that was not started yet."""
+    found = _settled(observed)
+    if found is None or not is_looked_at(observed.resource):
+        return False
+    on_data, on_model = policies(observed.resource)
+    of_data = found.data in STARTS_A_RUN and on_data != "Never"
+    return of_data or (found.model in STARTS_A_RUN and on_model != "Never")
+
+
+def highest_run(observed: Observed) -> int:
+    """The highest number of a run of which anything is left."""
+    numbers = [*observed.runs, *(one.number for one in observed.trained)]
+    return max(numbers, default=0)
+
+
+def known(revision: Revision | None) -> World:
+    """What a run was made with, as its manifest says it."""
+    manifest = _manifest(revision)
+    return World(
+        data=_text(manifest.get("dataDigest")),
+        dataset=_text(_part(manifest, "dataset").get("digest")),
+        version=_text(_part(manifest, "dataset").get("version")),
+        model=_text(_part(manifest, "model").get("digest")),
+    )
+
+
+def served_model(observed: Observed) -> str:
+    """The model that the last run of this spec was made for: a changed default of the operator's is none."""
+    return _text(_part(_manifest(last_of_spec(observed)), "model").get("name"))
+
+
+def _manifest(revision: Revision | None) -> dict[str, Any]:
+    return revision.manifest if revision is not None else {}
+
+
+def _part(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    part = manifest.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value[:253] if isinstance(value, str) else ""
+
+
+def _settled(observed: Observed) -> Concluded | None:
+    """The last check, where it was about this spec and no run came after it."""
+    found = observed.check.checks.concluded
+    if found is None or found.hash != observed.resource.hash or found.after != highest_run(observed):
+        return None
+    return found
+
+
+def before(observed: Observed) -> World:
+    """What the next check is compared with: the last check that found no loss, else the last run."""
+    run, settled = known(last_of_spec(observed)), _settled(observed)
+    if settled is None:
+        return run
+    world = settled.world
+    return World(
+        data=world.data or run.data,
+        dataset=world.dataset or run.dataset,
+        version=world.version or run.version,
+        model=world.model or run.model,
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed since it was known."""
+
+    data: bool = False
+    """Whether the data did."""
+    model: bool = False
+    """Whether the model did."""
+    wants_run: bool = False
+    """Whether a run follows without measuring."""
+
+    @property
+    def measure(self) -> bool:
+        """Whether the served prompt is to be measured."""
+        return (self.data or self.model) and not self.wants_run
+
+
+def changed(observed: Observed, seen: Seen) -> Change:
+    """What changed, by what spec.retrain asks: Always is since the last run, OnLoss since the last check."""
+    on_data, on_model = policies(observed.resource)
+    run, settled = known(last_of_spec(observed)), _settled(observed)
+    world = settled.world if settled is not None else World()
+    data = _differs(seen.data, run.data or world.data)
+    model = _differs(seen.model, run.model or world.model)
+    if (data and on_data == "Always") or (model and on_model == "Always"):
+        return Change(data and on_data == "Always", model and on_model == "Always", wants_run=True)
+    data, model = data and on_data == "OnLoss", model and on_model == "OnLoss"
+    if settled is None or not (data or model):
+        return Change(data, model)
+    new_data = data and _differs(seen.data, world.data)
+    new_model = model and _differs(seen.model, world.model)
+    if new_data or new_model:
+        return Change(new_data, new_model)
+    together = not _differs(seen.data, world.data) and not _differs(seen.model, world.model)
+    return Change() if together else Change(data, model)  # each was measured, and never both at once
+
+
+def _differs(now: str, then: str) -> bool:
+    """Whether two digests say that something changed; one that is not known says nothing."""
+    return bool(now and then) and now != then
+
+
+def is_other_world(seen: Seen, world: World) -> bool:
+    """Whether what is seen is not what a check is about."""
+    return any(now and now != then for now, then in ((seen.data, world.data), (seen.model, world.model)))
+
+
+def due(observed: Observed, seen: Seen, period: float) -> float | None:
+    """Seconds until a trainer looks at the data, which the controller can't compare; None: it never does.
+
+    Each resource has its own time. Data that the controller can see are read once where nothing is known.
+    """
+    on_data, _ = policies(observed.resource)
+    last, settled = last_of_spec(observed), _settled(observed)
+    if on_data == "Never":
+        return None
+    if not is_hidden(observed.resource):
+        unread = seen.data and not known(last).data and not (settled and settled.world.data)
+        return 0.0 if unread else None
+    since = settled.time if settled else (completion_time(last) if last is not None else None)
+    if since is None:
+        return 0.0
+    wait = timedelta(seconds=period * spread(observed.resource.uid))
+    return (datetime.fromisoformat(since) + wait - observed.now).total_seconds()
+
+
+def spread(uid: str) -> float:
+    """0.75 to 1.25, always the same for one resource: many are not looked at in the same minute."""
+    return 0.75 + 0.5 * int(hashlib.sha256(uid.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF

@@ -1,0 +1,175 @@
+"""What a check's numbers mean, and what status tells of it. Pure.
+
+A loss is an F1, of any task that is served, below the low end of the confidenceInterval that was published
+for its prompt. End-to-end numbers decide nothing; a task without a published interval, such as one that
+serves the baseline's prompt, takes no part.
+"""
+
+from typing import Final
+
+from domaintraining.api.drift import SHOWN, DriftStatus, Finding, SideDrift, TaskDrift
+from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.report import Drift
+from domaintraining.api.retrain import OnChange
+from domaintraining.api.scalars import rfc3339
+from domaintraining.api.spec import TASKS, Task
+from domaintraining.api.status import Metrics, TaskMetrics
+from domaintraining.controller.checks import Checks, Concluded, OpenCheck, World
+from domaintraining.controller.observed import Observed
+from domaintraining.controller.promotion import promoted_served
+from domaintraining.controller.revisions import metrics_of
+
+STARTS_A_RUN: Final = ("Loss", "Changed")
+"""Findings that a run follows."""
+NO_NUMBERS: Final = "no served prompt of this spec has a published F1 with an interval to compare with"
+UNMEASURED: Final = {
+    "NotAsked": "nothing was measured",
+    "NothingServed": "no served prompt was there to measure",
+    "NoHeldOutData": "the data have too few held-out documents that the served prompt has not seen",
+    "Unchanged": "nothing changed",
+}
+
+
+def published(observed: Observed) -> dict[Task, TaskMetrics]:
+    """The numbers of what is served, of tasks that have an interval; empty where another spec's is served."""
+    served = promoted_served(observed)
+    if served is None or served.hash != observed.resource.hash:
+        return {}
+    numbers = metrics_of(served)
+    found = {task: one for task in TASKS if (one := _of(numbers, task)) is not None}
+    return {task: one for task, one in found.items() if one.f1 is not None and one.confidence_interval}
+
+
+def _of(metrics: Metrics, task: Task) -> TaskMetrics | None:
+    return metrics.entities if task == "entities" else metrics.relations
+
+
+def compared(measured: Metrics | None, said: dict[Task, TaskMetrics]) -> dict[Task, TaskDrift]:
+    """The tasks that were measured again, beside what was published."""
+    found = {}
+    for task, before in said.items():
+        now = _of(measured, task) if measured is not None else None
+        interval = before.confidence_interval
+        if now is None or now.f1 is None or before.f1 is None or interval is None:
+            continue
+        found[task] = TaskDrift(
+            f1=now.f1, published=before.f1, low=interval.low, high=interval.high, documents=now.documents
+        )
+    return found
+
+
+def verdict(tasks: dict[Task, TaskDrift]) -> Finding:
+    """Loss, NoLoss, or NotMeasured where no task could be compared."""
+    if not tasks:
+        return "NotMeasured"
+    return "Loss" if any(one.f1 < one.low for one in tasks.values()) else "NoLoss"
+
+
+def concluded_by(
+    observed: Observed, check: OpenCheck, before: World, found: Drift, data: OnChange
+) -> Concluded:
+    """What a check's report means.
+
+    Args:
+        observed: what the reconcile saw.
+        check: the check.
+        before: what was known before it.
+        found: what its trainer reported.
+        data: what a change of the data is to lead to.
+    """
+    said = published(observed)
+    tasks = compared(found.metrics, said)
+    finding = verdict(tasks)
+    changed: Finding = "Changed" if data == "Always" else finding
+    why = UNMEASURED.get(found.unmeasured or "", "") if said else NO_NUMBERS
+    moved = found.changed or check.model_changed
+    return Concluded(
+        hash=check.hash,
+        after=check.after,
+        time=rfc3339(observed.now),
+        world=check.world.model_copy(update={"dataset": found.data_digest, "version": found.data_version}),
+        before=before,
+        data=None if data == "Never" else changed if found.changed else "Unchanged",
+        model=finding if check.model_changed else None,
+        entities=tasks.get("entities"),
+        relations=tasks.get("relations"),
+        model_calls=found.model_calls,
+        message=(measured_words(tasks) or no_numbers(why))[:1024] if moved else "",
+    )
+
+
+def measured_words(tasks: dict[Task, TaskDrift]) -> str:
+    """F1 of each task beside what was published; empty where none was measured."""
+    return "; ".join(
+        f"{task}: F1 {one.f1:.3f} on {one.documents} held-out documents is "
+        + (
+            f"below {one.low:.3f}, the low end"
+            if one.f1 < one.low
+            else f"not below {one.low:.3f}, the low end"
+        )
+        + f" of the interval published with {one.published:.3f}"
+        for task, one in tasks.items()
+    )
+
+
+def no_numbers(why: str = NO_NUMBERS) -> str:
+    """Why nothing was measured, and what to do."""
+    return f"{why}. {REASONS[Reason.NOT_MEASURED].remedy}"
+
+
+def wants_run(concluded: Concluded) -> bool:
+    """Whether a finding asks for a run."""
+    return concluded.data in STARTS_A_RUN or concluded.model in STARTS_A_RUN
+
+
+def drift_status(observed: Observed) -> DriftStatus | None:
+    """What status tells: the check that goes on, else the last one; None: nothing was ever looked at."""
+    checks = observed.check.checks
+    before = observed.resource.status.drift
+    told = _told(checks.concluded) if checks.concluded is not None else before
+    return _with_open(told, checks) if checks.current is not None else told
+
+
+def _told(concluded: Concluded) -> DriftStatus:
+    wanted = wants_run(concluded)
+    message = concluded.message
+    if wanted:
+        message = f"{message}; " if message else ""
+        message += f"run {concluded.after + 1} follows, and what is served stays served until it ends"
+    was, now = concluded.before, concluded.world
+    read = bool(was.dataset and now.dataset)
+    data = (was.dataset, now.dataset) if read else (was.data, now.data)
+    return DriftStatus(
+        data=_side(concluded.time, *data, concluded.data) if concluded.data else None,
+        model=_side(concluded.time, was.model, now.model, concluded.model) if concluded.model else None,
+        entities=concluded.entities,
+        relations=concluded.relations,
+        model_calls=concluded.model_calls,
+        run=concluded.after + 1 if wanted else None,
+        message=message[:1024],
+    )
+
+
+def _side(time: str, before: str, now: str, finding: Finding) -> SideDrift:
+    return SideDrift(checked_time=time, before=before[:SHOWN], now=now[:SHOWN], finding=finding)
+
+
+def _with_open(told: DriftStatus | None, checks: Checks) -> DriftStatus:
+    """The same while a check goes on: its side says so, or why it failed; the other stays."""
+    check = checks.current
+    assert check is not None
+    finding: Finding = "Checking"
+    message = "the served prompt is measured with what changed" if check.measure else "the data are looked at"
+    time = check.since
+    if check.failure is not None:
+        reason = Reason(check.failure.reason)
+        finding, time = "CheckFailed", check.failed_time or check.since
+        message = f"{check.failure.message}. {REASONS[reason].remedy}"
+    told = told or DriftStatus()
+    was = checks.concluded.world if checks.concluded is not None else World()
+    changes: dict[str, object] = {"message": message[:1024]}
+    if check.data_changed or not check.model_changed:
+        changes["data"] = _side(time, was.data, check.world.data, finding)
+    if check.model_changed:
+        changes["model"] = _side(time, was.model, check.world.model, finding)
+    return told.model_copy(update=changes)
