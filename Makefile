@@ -20,13 +20,16 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 
-.PHONY: help demo test unit integration e2e bench-trainer bench-operator soak sandbox sandbox-down lint format generate programs
+.PHONY: help demo story test unit integration e2e bench-trainer bench-operator soak sandbox sandbox-down lint format generate programs
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: $(READY) ## train the sample from nothing, show status and prompt, clean up
 	@$(RUN) -m tests.sandbox demo
+
+story: $(READY) ## the life of a prompt as a release, step by step, each with its calls and seconds (OUTPUT=json)
+	@$(RUN) -m tests.sandbox story $(if $(OUTPUT),--output=$(OUTPUT))
 
 test: lint unit integration ## all checks: lint, unit tests, integration tests on a real control plane
 

@@ -1,4 +1,4 @@
-"""`python -m tests.sandbox up|down|demo`: the product on this machine, without containers."""
+"""`python -m tests.sandbox up|down|demo|story`: the product on this machine, without containers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from tests.sandbox.demo import demo
 from tests.sandbox.environment import Sandbox, default_state, is_installed, path_of_kubectl
 from tests.sandbox.errors import SandboxError
+from tests.sandbox.story.play import play
 
 
 def main() -> int:
     """Does what the command line says; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description=__doc__)
-    parser.add_argument("action", choices=("up", "down", "demo"))
+    parser.add_argument("action", choices=("up", "down", "demo", "story"))
     parser.add_argument("--state", type=Path, help="folder of the sandbox (the cache's; demo: a new one)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="of the story")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if given.action == "demo":
             return _demo(given.state)
+        if given.action == "story":
+            return _story(given.output)
         sandbox = Sandbox(given.state or default_state())
         return _up(sandbox) if given.action == "up" else _down(sandbox)
     except SandboxError as error:
@@ -71,6 +75,11 @@ def _demo(state: Path | None) -> int:
         return demo(Sandbox(state), say)
     with tempfile.TemporaryDirectory(prefix="domaintraining-demo-", ignore_cleanup_errors=True) as folder:
         return demo(Sandbox(Path(folder) / "sandbox"), say)
+
+
+def _story(output: Literal["text", "json"]) -> int:
+    with tempfile.TemporaryDirectory(prefix="domaintraining-story-", ignore_cleanup_errors=True) as folder:
+        return play(Path(folder), output)
 
 
 def _interrupt(_: int, __: FrameType | None) -> NoReturn:
