@@ -28,7 +28,7 @@ from domaintraining.trainer.scoring.comparison import (
     own_metrics,
 )
 from domaintraining.trainer.scoring.evaluate import Evaluator
-from domaintraining.trainer.scoring.semantic import Compared, Names, with_semantic
+from domaintraining.trainer.scoring.semantic import MOST_NAMES, Compared, Names, too_many, with_semantic
 from domaintraining.trainer.scoring.unseen import told_dataset, unseen_documents
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.program import Extraction
@@ -239,14 +239,22 @@ class _Stages:
         run, model = self._run, self._run.embedding_model
         if model is None:
             return metrics
+        wanted = compared.names()
+        if len(wanted) > MOST_NAMES:
+            self._warn(too_many(len(wanted), MOST_NAMES))
+            return metrics
         self._tally.enter("validation", "comparing names by their embeddings")
         requests = run.max_concurrent_requests or EMBEDDING_REQUESTS
         run = run.model_copy(update={"max_concurrent_requests": requests})
         with self._connect(replace(self._session, run=run)) as connection:
             calls = connection.task
             names = Names(calls, model.name, run.metric.threshold, calls.expect_all)
-            names.learn(compared.names())
+            names.learn(wanted)
         return with_semantic(metrics, compared, names.alike, self._seed)
+
+    def _warn(self, warning: str) -> None:
+        self._session.reporter.update(dataset=told_dataset(self._material, self._documents, warning))
+        self._log.event("warned", warning)
 
     @property
     def _seed(self) -> int:

@@ -38,7 +38,7 @@ def hash_of(word: str) -> int:
     return int.from_bytes(word.encode()[:8].ljust(8), "big") % 4093
 
 
-def run(folder: Path, **changes: Any) -> tuple[Prompts, ScriptedServer]:
+def ended(folder: Path, **changes: Any) -> tuple[RecordedReport, ScriptedServer]:
     (folder / "samples.jsonl").write_text("\n".join(json.dumps(row) for row in samples(40)))
     sink, server = RecordedReport(), ScriptedServer(wordy, first_word)
     folders = Folders(folder, journal=folder / "journal")
@@ -46,6 +46,11 @@ def run(folder: Path, **changes: Any) -> tuple[Prompts, ScriptedServer]:
     code, _ = attempt(make_run(**changes), folders, sink, lambda *_: server)
     assert code == SUCCESS
     assert sink.report.progress.model_calls == len(server.bodies)
+    return sink, server
+
+
+def run(folder: Path, **changes: Any) -> tuple[Prompts, ScriptedServer]:
+    sink, server = ended(folder, **changes)
     return Prompts.model_validate_json(sink.data[RESULT_KEY]), server
 
 
@@ -103,6 +108,21 @@ def test_without_held_out_documents_there_is_nothing_to_compare(tmp_path: Path) 
     found, server = run(tmp_path, data={**make_data(), "split": {"testPercent": 0}}, **SEMANTIC)
     assert not [body for body in server.bodies if "input" in body]
     assert all(one.semantic is None for one in numbers(found))
+
+
+def test_a_model_that_names_without_end_costs_the_further_number_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings that would fill memory and journal are not asked for; the result is there, and says why."""
+    monkeypatch.setattr("domaintraining.trainer.training.MOST_NAMES", 3)
+    sink, server = ended(tmp_path, **SEMANTIC)
+    found = Prompts.model_validate_json(sink.data[RESULT_KEY])
+    assert not [body for body in server.bodies if "input" in body]
+    assert all(one.semantic is None for one in numbers(found))
+    assert all(one.f1 is not None for one in numbers(found))
+    dataset = sink.report.dataset
+    assert dataset
+    assert "at most 3 are compared by their embeddings" in dataset.warnings[0]
 
 
 def make_data() -> dict[str, Any]:

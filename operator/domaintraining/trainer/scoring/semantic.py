@@ -20,6 +20,8 @@ from domaintraining.trainer.scoring.metrics import Counts, entity_items, relatio
 
 BATCH: Final = 32
 """Names in one call: with vectors of 4,096 values a reply stays below 4 MB."""
+MOST_NAMES: Final = 20_000
+"""Most names that are compared so: with vectors of 4,096 values they take 330 MB, and 440 MB of journal."""
 LONGEST: Final = 512
 """Characters of the longest name that a label can have; a longer answer is near none of them."""
 
@@ -159,6 +161,14 @@ class Compared:
         if measure not in measured.measurements:
             return None
         return [semantic_counts(*both, alike) for both in self.items(measured, measure)]
+
+
+def too_many(names: int, most: int) -> str:
+    """Why there are no further numbers."""
+    return (
+        f"no semantic numbers: labels and answers hold {names:,} names, "
+        f"and at most {most:,} are compared by their embeddings"
+    )
 
 
 def with_semantic(metrics: Metrics, compared: Compared, alike: Alike, seed: int) -> Metrics:

@@ -19,14 +19,13 @@ def left_out(material: Material, documents: Documents) -> int:
     return sum(len(material.held_out(task)) - len(documents.of[task]) for task in material.run.tasks)
 
 
-def told_dataset(material: Material, documents: Documents) -> DatasetStatus:
-    """The samples as status shows them, with a warning where documents are left out."""
+def told_dataset(material: Material, documents: Documents, *further: str) -> DatasetStatus:
+    """The samples as status shows them, with a warning where documents are left out, and further ones."""
     status, lost = material.status(), left_out(material, documents)
-    if not lost:
-        return status
     held_out = sum(len(material.held_out(task)) for task in material.run.tasks)
     warning = (
         f"{lost} of {held_out} held-out labels are left out of the comparison: "
         f"revision {material.run.served}, which is served now, was trained with their texts"
     )
-    return status.model_copy(update={"warnings": [warning, *status.warnings][:MAX_WARNINGS]})
+    warnings = [*further, *([warning] if lost else []), *status.warnings]
+    return status.model_copy(update={"warnings": warnings[:MAX_WARNINGS]})
