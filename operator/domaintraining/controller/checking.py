@@ -183,10 +183,10 @@ def _replace(observed: Observed, check: OpenCheck, **changes: Any) -> CheckPlan:
 def _failure(observed: Observed) -> Failure | None:
     """Why the check's Job gives no answer; None: it may."""
     state, job = observed.check, observed.check.job
-    if state.error:
-        return Failure(reason=Reason.RESULT_INVALID, message=f"report of the check: {state.error}"[:1024])
     if job is None:
         return state.failure
+    if state.error:
+        return Failure(reason=Reason.RESULT_INVALID, message=f"report of the check: {state.error}"[:1024])
     stuck = job.active and job.held_since is not None and observed.now - job.held_since >= HELD_FOR
     hopeless = job.trouble is not None and not REASONS[job.trouble.reason].passes
     if not (job.over or stuck or hopeless):

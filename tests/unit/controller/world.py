@@ -12,6 +12,7 @@ from typing import Any
 
 from domaintraining.api.names import ANNOTATION_RETRAIN, LABEL_ATTEMPT, LABEL_RUN, report_name, run_name
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY
+from domaintraining.api.run import RUN_KEY
 from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, POD, JsonObject
 from domaintraining.controller.memory import MemoryCluster
 from domaintraining.controller.models import ModelInfo, ScriptedModels
@@ -25,6 +26,8 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 KEY = ("team", "docs")
 SAMPLES = [{"text": f"Loki stores logs of host {number}.", "entities": []} for number in range(6)]
 SPEC: dict[str, Any] = {"dataset": {"inline": SAMPLES}, "tasks": ["entities"]}
+SAMPLED = "a" * 64
+"""Digest of the samples as the trainers of runs read them."""
 BETTER: dict[str, Any] = {"entities": {"verdict": "Improved", "f1": 0.8, "precision": 0.8, "recall": 0.8}}
 WORSE: dict[str, Any] = {"entities": {"verdict": "Worse", "f1": 0.1, "precision": 0.1, "recall": 0.1}}
 
@@ -188,7 +191,9 @@ class World:
         seen = [f"text-{run}"]
         baseline = prompts(**{task: prompt_of(task, 0) for task in tasks})
         made = {task: prompt_of(task, run) for task in tasks}
-        result = prompts(**made, metrics=metrics, manifest={"seed": run, "seen": seen})
+        model = json.loads(self.record(run)["data"][RUN_KEY])["model"]
+        told = {"model": {key: model[key] for key in ("name", "digest")}, "dataset": {"digest": SAMPLED}}
+        result = prompts(**made, metrics=metrics, manifest={"seed": run, "seen": seen} | told)
         self.report(progress={"percent": 95}, baseline_=baseline, result_=result)
         self.end_job("Complete")
 
@@ -239,7 +244,8 @@ class World:
 
     def job(self) -> JsonObject:
         """The Job of the highest run and attempt."""
-        found = [copy.deepcopy(obj) for (kind, *_), obj in self.cluster.objects.items() if kind == JOB]
+        jobs = [copy.deepcopy(obj) for (kind, *_), obj in self.cluster.objects.items() if kind == JOB]
+        found = [job for job in jobs if LABEL_RUN in job["metadata"]["labels"]]  # a check's is of no run
 
         def order(job: JsonObject) -> tuple[int, int]:
             labels = job["metadata"]["labels"]
