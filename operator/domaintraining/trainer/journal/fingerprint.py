@@ -1,7 +1,8 @@
 """What a run's answers and choices depend on: runs of the same fingerprint share one journal file.
 
-Checks of one model share a file of their own, whatever the samples are: a check chooses nothing, and the key
-of an answer has the whole call in it. Runs and checks read each other's answers as those of earlier runs.
+A resource's checks with one model share a file of their own, whatever the samples are: a check chooses
+nothing, and the key of an answer has the whole call in it. Runs and checks read each other's answers as those
+of earlier runs.
 """
 
 import hashlib
@@ -103,7 +104,7 @@ class Fingerprint:
             model=_named(run.model),
             prompt_model=None,
             options={},
-            search={"check": True},
+            search={"checksOf": run.name},
             wording="",
         )
 

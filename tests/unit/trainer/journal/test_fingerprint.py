@@ -76,6 +76,21 @@ def test_everything_else_goes_on_with_the_same_run(change: dict[str, Any]) -> No
     assert changed(change) == FINGERPRINT.hash
 
 
+def test_checks_of_one_resource_and_model_share_a_file() -> None:
+    """Data, run and spec may change; checks of several resources on one claim don't wait for each other."""
+    check = {"dataDigest": "d"}
+    assert Fingerprint.of_run(checking(number=2, auto="heavy"), "e" * 64) == Fingerprint.of_run(
+        checking(), DATA
+    )
+    assert changed({"check": check, "name": "other"}) != changed({"check": check})
+    assert changed({"check": check, "model": MODEL}) != changed({"check": check})
+
+
+def checking(**changes: Any) -> Run:
+    written = RUN.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return Run.model_validate(written | {"check": {"dataDigest": "d"}} | changes)
+
+
 def test_every_field_of_a_run_was_thought_of() -> None:
     fields = {field.alias or name for name, field in Run.model_fields.items()}
     assert {*COUNTS, *COUNTS_NOT} == fields
