@@ -1,6 +1,7 @@
 """The searches of one model's turn: all tasks at once, within the turn's part of the budget."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
@@ -12,6 +13,9 @@ from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.rollouts import Rollouts
+
+SLACK: Final = 16
+"""Calls that may be on their way before those that score what the searches start from."""
 
 
 def search_prompts(turn: Turn, connection: Connection, material: Material) -> dict[Task, Found]:
@@ -27,7 +31,7 @@ def search_prompts(turn: Turn, connection: Connection, material: Material) -> di
     """
     run, session = turn.run, turn.session
     searches = [material.search(task) for task in run.tasks]
-    budget = turn.budget(least=sum(len(search.validation) for search in searches))
+    budget = turn.budget(least=SLACK + sum(len(search.validation) for search in searches))
     rollouts = configure_dspy()
     session.log.event("search_started", f"{turn.words}MIPROv2, auto {run.auto}", tasks=list(run.tasks))
     with connection.limited(budget) as (task, proposals):
