@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .latency import Call, Message, Timing, prompt_tokens
-from .learner import answer
+from .learner import answer, nothing
 from .models import Model
 from .proposals import reply_to
 from .request import ChatRequest, Refused
@@ -58,7 +58,7 @@ def fitted(request: ChatRequest, model: Model, context: int) -> tuple[Message, .
 
 def replied(request: ChatRequest, messages: Sequence[Message], model: Model, context: int) -> Reply:
     """What the simulated model answers, cut where the call or the context says so."""
-    content = _content(request, messages)
+    content = _content(request, messages, model)
     found = [content.find(stop) for stop in request.stop if stop and stop in content]
     content = content[: min(found)] if found else content
     prompt = prompt_tokens(messages)
@@ -71,8 +71,10 @@ def replied(request: ChatRequest, messages: Sequence[Message], model: Model, con
     return Reply(content_cut, thinking_cut, spent + used, "stop" if whole else "length", prompt)
 
 
-def _content(request: ChatRequest, messages: Sequence[Message]) -> str:
+def _content(request: ChatRequest, messages: Sequence[Message], model: Model) -> str:
     if request.schema is not None:
+        if model.lapses and fraction("lapse", model.build, *messages[-1]) < model.lapses:
+            return nothing(request.schema)
         return answer(messages, request.schema, request.temperature, request.seed)
     if request.loose_json:
         return '{"simulated": true}'

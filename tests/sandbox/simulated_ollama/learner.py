@@ -38,7 +38,7 @@ def answer(
     turns = tuple(turns_of(messages[0][1]) if len(messages) == 1 else messages)
     kind, reasoning = kind_of(schema)
     if kind is None:
-        return json.dumps(_blank(schema), ensure_ascii=False)
+        return nothing(schema)
     noise = (_digest(turns), seed or 0 if temperature > 0 else 0)
     sentence = sentence_of(turns[-1][1])
     reader = _learned(turns[:-1], kind, types_of(schema, kind))
@@ -46,6 +46,11 @@ def answer(
     body: dict[str, Any] = {"reasoning": _thoughts(kind, rows, sentence, noise)} if reasoning else {}
     body[kind] = rows
     return json.dumps(body, ensure_ascii=False)
+
+
+def nothing(schema: Mapping[str, Any]) -> str:
+    """The answer of a model that finds nothing: the emptiest that fits the schema."""
+    return json.dumps(_blank(schema), ensure_ascii=False)
 
 
 def _digest(turns: Sequence[Message]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,21 +19,28 @@ _TICK = 0.06
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a model says of itself. `size` in bytes, `context` in tokens; `dimension` of its vectors."""
+    """What a model says of itself. `size` in bytes, `context` in tokens; `dimension` of its vectors.
+
+    `build` tells models of one name apart, as a new pull of a tag does; `lapses` is the share of its answers
+    to which it has nothing to say, 0 to 1.
+    """
 
     name: str
     capabilities: tuple[str, ...] = ("completion", "tools")
     context: int = 40_960
     size: int = 20_201_253_588
     dimension: int = 1024
+    build: str = ""
+    lapses: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", full_name(self.name))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of name and version of the learner, in hex."""
-        return hashlib.sha256(f"{self.name}\n{LEARNER_VERSION}".encode()).hexdigest()
+        """SHA-256 of name, build and version of the learner, in hex."""
+        parts = [self.name, LEARNER_VERSION, *([self.build] if self.build else [])]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property
     def details(self) -> dict[str, Any]:
@@ -65,7 +72,7 @@ class Model:
         """
         name, *words = text.split(",")
         capabilities = ["completion", "tools"]
-        numbers: dict[str, int] = {}
+        numbers: dict[str, Any] = {}
         for word in words:
             key, _, value = word.partition("=")
             if word == "embedding":
@@ -123,6 +130,14 @@ class Shelf:
         found = self._here.pop(full_name(name).lower(), None)
         if found:
             self._elsewhere[found[0].name.lower()] = found[0]
+        return found is not None
+
+    def rebuild(self, name: str, build: str, lapses: float) -> bool:
+        """Put another build in the place of a model; False where there is none."""
+        found = self._here.get(full_name(name).lower())
+        if found:
+            renewed = replace(found[0], build=build, lapses=lapses)
+            self._here[renewed.name.lower()] = (renewed, datetime.now(UTC))
         return found is not None
 
     async def pull(self, name: str, breaks: Callable[[], float]) -> AsyncIterator[dict[str, Any]]:

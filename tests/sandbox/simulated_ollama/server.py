@@ -1,4 +1,4 @@
-"""The HTTP side: Ollama's paths, bodies and errors, and two paths of our own under /simulated/."""
+"""The HTTP side: Ollama's paths, bodies and errors, and three paths of our own under /simulated/."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ class Server:
         app.router.add_post("/api/embed", self._embed)
         app.router.add_get("/simulated/stats", self._show_stats)
         app.router.add_post("/simulated/faults", self._set_faults)
+        app.router.add_post("/simulated/build", self._rebuild)
         return app
 
     @web.middleware
@@ -244,6 +245,16 @@ class Server:
             self._remove(faults.remove)
         if faults.refuse_seconds:
             self._refuse(faults.refuse_seconds)
+        return reply(200, {"simulated": True})
+
+    async def _rebuild(self, request: web.Request) -> web.Response:
+        """Another build of a model: `{"model": NAME, "build": TEXT, "lapses": 0 to 1}`."""
+        body = parsed_body(await request.read())
+        name, build, lapses = model_name(body), body.get("build"), body.get("lapses", 0.0)
+        if not isinstance(build, str) or not isinstance(lapses, (int, float)) or not 0 <= lapses <= 1:
+            raise Refused(400, "build has to be a text, and lapses a number from 0 to 1")
+        self._model(name)
+        self.shelf.rebuild(name, build, float(lapses))
         return reply(200, {"simulated": True})
 
     def _remove(self, name: str) -> None:
