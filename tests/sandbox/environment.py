@@ -32,11 +32,15 @@ SLOTS = 4
 # Tests run side by side in one cluster and are not to wait for each other.
 TRAININGS = 8
 # Not there at first, to try pulls with: one takes a second, the other can be watched for ten.
-# The third makes embeddings, and is what metric.matching semantic uses.
+# The third makes embeddings, and is what metric.matching semantic uses; the last three are as good as the
+# others, and worse on purpose.
 PULLABLE = (
     "qwen3:8b,size=5200000000",
     "qwen2.5:72b,size=47000000000",
     "bge-m3:latest,embedding,size=1200000000",
+    "simulated-good:7b,size=400000000",
+    "simulated-fair:3b,size=200000000,lapses=0.3",
+    "simulated-poor:1b,size=100000000,lapses=0.6",
 )
 CRD = REPOSITORY / "crds" / "domaintrainings.yaml"
 RULES = REPOSITORY / "charts" / "domaintraining" / "files" / "rules.yaml"

@@ -20,7 +20,7 @@ from .server import Options
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="simulated_ollama", description=__doc__)
-    spec = "NAME[,thinking][,embedding][,context=TOKENS][,size=BYTES]"
+    spec = "NAME[,thinking][,embedding][,context=TOKENS][,size=BYTES][,lapses=SHARE]"
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--slots", type=int, default=4, help="calls served at once, as OLLAMA_NUM_PARALLEL")

@@ -65,7 +65,7 @@ class Model:
 
     @classmethod
     def parsed(cls, text: str) -> Model:
-        """A model from `name[,thinking][,embedding][,context=N][,size=BYTES]`.
+        """A model from `name[,thinking][,embedding][,context=N][,size=BYTES][,lapses=SHARE]`.
 
         Raises:
             ValueError: another word, or a number that is none.
@@ -81,9 +81,12 @@ class Model:
                 capabilities.append(word)
             elif key in {"context", "size", "dimension"}:
                 numbers[key] = int(value)
+            elif key == "lapses":
+                numbers[key] = float(value)
             else:
                 raise ValueError(
-                    f"model {name!r}: {word!r} is none of thinking, vision, embedding, context=, size="
+                    f"model {name!r}: {word!r} is none of thinking, vision, embedding, context=, size=, "
+                    "lapses="
                 )
         return cls(name, tuple(capabilities), **numbers)
 

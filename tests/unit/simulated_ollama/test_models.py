@@ -142,6 +142,7 @@ def test_a_model_is_written_in_one_word() -> None:
     assert Model.parsed("a:1,thinking,context=99,size=5") == Model(
         "a:1", ("completion", "tools", "thinking"), 99, 5
     )
+    assert Model.parsed("a:1,lapses=0.5") == Model("a:1", lapses=0.5)
     assert Model.parsed("bge,embedding").capabilities == ("embedding",)
     with pytest.raises(ValueError, match="'fast' is none of"):
         Model.parsed("a,fast")
