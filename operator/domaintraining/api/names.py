@@ -61,6 +61,11 @@ def data_name(name: str, run: int) -> str:
     return f"{name}-r{run}-data"
 
 
+def similar_name(name: str, run: int) -> str:
+    """ConfigMap with what similar domains offer to one run."""
+    return f"{name}-r{run}-similar"
+
+
 def journal_name(name: str) -> str:
     """Claim of the volume with the model's answers, which all runs share."""
     return f"{name}-journal"

@@ -8,6 +8,7 @@ from domaintraining.api.base import WireModel
 from domaintraining.api.budget import Limits, Spent
 from domaintraining.api.comparison import MOST
 from domaintraining.api.scalars import Short
+from domaintraining.api.similar import MOST_OFFERS, Offered
 from domaintraining.api.spec import (
     Auto,
     Instructions,
@@ -113,6 +114,10 @@ class Run(WireModel):
     """Model that proposes instructions, its digest and its server; None: the model itself."""
     embedding_model: ModelStatus | None = None
     """Model that makes embeddings of names, on the model's server; None: names are compared by letters."""
+    data_model: ModelStatus | None = None
+    """Model that makes embeddings of samples, on the model's server; None: domains are compared by types."""
+    similar: Annotated[list[Offered], Field(max_length=MOST_OFFERS)] = []
+    """Similar domains whose prompts may be tried, mounted; none where the resource has a history."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] | None = None
     """Calls in flight at once; None: nobody knows, and the trainer measures what the server serves."""
     prompt_requests: Annotated[int, Field(ge=1, le=64)] | None = None

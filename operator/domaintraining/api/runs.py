@@ -62,6 +62,8 @@ class RunStatus(WireModel):
     """Jobs made for this run."""
     journal: Message = ""
     """Where the model's answers are kept: the claim, or that they live as long as the pod."""
+    similar: Message = ""
+    """How many similar domains were considered and tried, and whether the prompt of one won."""
     reused_from: ReusedFrom | None = None
     """Set where no Job was made: the same run of another resource was taken over."""
 

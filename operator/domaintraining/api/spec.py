@@ -135,6 +135,9 @@ class Optimizer(ApiModel):
     """Whether the answer begins with reasoning."""
     seed: Annotated[int, Field(ge=1, le=2_147_483_647)] = 9
     """Seed of the search."""
+    similar_domains: Annotated[int, Field(ge=0, le=8)] = 3
+    """Without a prompt of its own that was promoted, so many of the nearest domains of the namespace have
+    their promoted prompts tried as further candidates; 0: none."""
 
     model_config = {
         "json_schema_extra": rules(

@@ -85,6 +85,16 @@ def embedding_model_of(resource: Resource, settings: Settings) -> tuple[str, str
     return endpoint, metric.embedding_model or EMBEDDING_MODEL
 
 
+def data_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | None:
+    """Endpoint, which is the model's, and name of the model that makes embeddings of samples, where it is
+    there; None: none are made, or the lists don't allow it.
+    """
+    endpoint, _ = model_of(resource, settings)
+    name = resource.spec.metric.embedding_model or EMBEDDING_MODEL
+    wanted = resource.spec.optimizer.similar_domains > 0 and settings.registry_allowed(name)
+    return (endpoint, name) if wanted else None
+
+
 def check_models(resource: Resource, settings: Settings) -> None:
     """Refuse servers and registries that the lists don't allow, for all models of a spec.
 

@@ -38,6 +38,7 @@ from domaintraining.controller.removal import is_ours, refers_to_ours, remove
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import baseline_data, baseline_files, resolved, revision_data
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.similar import with_similar
 from domaintraining.controller.spending import spending
 from domaintraining.errors import DomainTrainingError
 
@@ -104,6 +105,9 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
         embedding_model=preflight.embedding_model,
         compare_with=preflight.compare_with,
     )
+    run, offered = await with_similar(cluster, observed, run, preflight.data_model)
+    if offered is not None:
+        await put(cluster, offered)
     attempt = attempt_of(observed, plan, preflight, run)
     await put(cluster, manifests.build_run(resource, run, attempt, settings.ca_bundle))
     if resource.spec.dataset.inline is not None:

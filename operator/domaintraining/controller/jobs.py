@@ -9,6 +9,7 @@ from domaintraining.api.names import (
     LABEL_HASH,
     LABEL_QUEUE,
     prompt_name,
+    similar_name,
 )
 from domaintraining.api.report import MANIFEST_KEY
 from domaintraining.api.run import RUN_KEY, Origin, Run
@@ -125,6 +126,7 @@ def _container(resource: Resource, run: Run, attempt: Attempt, settings: Setting
         "KUBE_CREDENTIALS_DIR": CREDENTIALS,
         "TERMINATION_LOG": "/dev/termination-log",
         "JOURNAL_DIR": JOURNAL,
+        "SIMILAR_DIR": f"{FOLDER}/similar",
         "HOME": "/tmp",  # noqa: S108 - an emptyDir of the pod's own
         "DSPY_CACHEDIR": "/tmp/dspy",  # noqa: S108 - as above; nothing is cached there
         "PYTHONUNBUFFERED": "1",
@@ -133,6 +135,7 @@ def _container(resource: Resource, run: Run, attempt: Attempt, settings: Setting
         environment["CA_BUNDLE"] = f"{FOLDER}/run/{AUTHORITIES_KEY}"
     mounts = [("run", f"{FOLDER}/run"), ("data", f"{FOLDER}/data"), ("credentials", CREDENTIALS)]
     mounts += [("served", f"{FOLDER}/served")] if run.served is not None else []
+    mounts += [("similar", f"{FOLDER}/similar")] if run.similar else []
     return {
         "name": CONTAINER,
         "image": run.image,
@@ -164,6 +167,9 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
         {"name": "credentials", "projected": {"sources": [token, authority]}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
+    if run.similar:
+        name = similar_name(resource.name, run.number)
+        volumes.append({"name": "similar", "configMap": {"name": name, "optional": True}})
     if run.served is not None:
         volumes.append({"name": "served"} | _served_volume(resource, run, run.served))
     return volumes

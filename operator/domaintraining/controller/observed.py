@@ -158,6 +158,8 @@ class Preflight:
     """The model that makes embeddings of names, where they are asked for."""
     compare_with: tuple[ModelStatus, ...] = ()
     """The models to compare with."""
+    data_model: ModelStatus | None = None
+    """The model that makes embeddings of samples, where the server has it."""
     model_problem: DomainTrainingError | None = None
     journal_problem: DomainTrainingError | None = None
     placement_problem: DomainTrainingError | None = None

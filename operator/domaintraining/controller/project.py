@@ -25,6 +25,7 @@ from domaintraining.controller.revisions import (
     prompt_config,
     reused_from,
 )
+from domaintraining.controller.similar import similar_words
 from domaintraining.errors import DomainTrainingError
 
 HISTORY = 5
@@ -142,6 +143,7 @@ def _run(observed: Observed) -> RunStatus | None:
         completion_time=completion_time(ended) if ended else None,
         attempts=0 if source else attempt.number,
         journal="" if source else journal_words(record.run.journal),
+        similar=similar_words(ended),
         reused_from=source,
     )
 

@@ -36,6 +36,7 @@ from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.reuse import reuse
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.similar import find_data_model
 from domaintraining.controller.sources import Sources, source_of
 from domaintraining.controller.uses import (
     TURN_KEPT,
@@ -176,6 +177,7 @@ class Reconciler:
                 prompt_model=await check_prompt_model(*asked),
                 embedding_model=await check_embedding_model(*asked),
                 compare_with=await check_compared_models(*asked),
+                data_model=await find_data_model(self.servers, resource, self.settings),
             )
         except DomainTrainingError as error:
             if error.reason is Reason.MODEL_SERVER_UNAVAILABLE:

@@ -13,6 +13,7 @@ from domaintraining.api.names import (
     prompt_name,
     report_name,
     run_name,
+    similar_name,
 )
 from domaintraining.controller.cluster import (
     CONFIG_MAP,
@@ -49,7 +50,8 @@ async def remove(cluster: Cluster, key: Key, kind: Kind, name: str) -> None:
 
 async def take_back(cluster: Cluster, key: Key, run: int) -> None:
     """Remove a trainer's rights, samples and network policy. The Role, made first, goes last."""
-    await remove(cluster, key, CONFIG_MAP, data_name(key[1], run))
+    for name in (data_name(key[1], run), similar_name(key[1], run)):
+        await remove(cluster, key, CONFIG_MAP, name)
     for kind in (ROLE_BINDING, SERVICE_ACCOUNT, NETWORK_POLICY, ROLE):
         await remove(cluster, key, kind, run_name(key[1], run))
 

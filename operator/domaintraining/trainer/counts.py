@@ -11,7 +11,7 @@ from domaintraining.api.status import Progress, TaskProgress
 from domaintraining.trainer.search.plan import SearchPlan
 
 Step = Literal["initializing", "loading_data", "search", "prompt_extraction", "validation", "saving"]
-Measured = Literal["loading_data", "validation"]
+Measured = Literal["loading_data", "prompt_extraction", "validation"]
 Phase = Literal["bootstrap", "proposal", "evaluation"]
 
 SPANS: Final[dict[Step, tuple[int, int]]] = {
@@ -148,7 +148,7 @@ class Counts:
             done = sum(parts) / max(1, len(parts))
             whole = sum(sum(one.issued.values()) + one.remaining for one in self.searches.values())
             return (self.place + min(1.0, done + self.ahead / max(1, whole))) / self.models
-        if self.step in {"loading_data", "validation"}:
+        if self.step in {"loading_data", "prompt_extraction", "validation"}:
             measure = self.measures.get(self.step, MeasureCounts())
             return float(min(1.0, measure.issued / max(1, measure.planned)))
         return 0.0

@@ -13,18 +13,22 @@ from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.rollouts import Rollouts
+from domaintraining.trainer.similar import SimilarDomains
 
 SLACK: Final = 16
 """Calls that may be on their way before those that score what the searches start from."""
 
 
-def search_prompts(turn: Turn, connection: Connection, material: Material) -> dict[Task, Found]:
-    """The best programs that MIPROv2 finds for a model, one for each task of the run.
+def search_prompts(
+    turn: Turn, connection: Connection, material: Material, similar: SimilarDomains
+) -> dict[Task, Found]:
+    """The best programs for a model, one for each task: of those that MIPROv2 and similar domains have.
 
     Args:
         turn: the model's turn.
         connection: its calls.
         material: the samples.
+        similar: the similar domains.
 
     Raises:
         GivenUp: the search can't go on; what concerns the model alone stands in the turn's ending as well.
@@ -40,7 +44,7 @@ def search_prompts(turn: Turn, connection: Connection, material: Material) -> di
         setting = Setting(run, engine, proposer, connection.task.slots, hurried=budget.limited)
         give_up = session.ending.give_up
         means = Means(setting, connection.task, session.tally, give_up, connection.finished)
-        found = optimize(searches, means)
+        found = similar.best(optimize(searches, means), searches, means, task)
     _tell(turn, found)
     return found
 

@@ -42,6 +42,8 @@ class TrainerSettings:
 
     journal_dir: Path | None = None
     """JOURNAL_DIR: folder for the answers of the model; without one they live as long as the process."""
+    similar_dir: Path | None = None
+    """SIMILAR_DIR: folder with what similar domains offer; need not exist."""
     reach: Reach = PLAIN
     """HTTP_PROXY, HTTPS_PROXY, NO_PROXY; CA_BUNDLE: file with further authorities to trust."""
 
@@ -85,6 +87,7 @@ class TrainerSettings:
             service_port=environ[SERVICE_PORT],
             termination_log=Path(log) if log else None,
             journal_dir=Path(journal) if journal else None,
+            similar_dir=Path(similar) if (similar := environ.get("SIMILAR_DIR")) else None,
             reach=Reach(Proxy.read(environ), _authorities(environ.get("CA_BUNDLE"))),
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from domaintraining.api.reasons import Reason
-from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KEY, Prompts, TaskPrompt
+from domaintraining.api.report import BASELINE_KEY, RESULT_KEY, Prompts, TaskPrompt
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
@@ -18,7 +18,7 @@ from domaintraining.trainer.compare import Table, Tried, Turn, chosen, turns
 from domaintraining.trainer.data.material import Material, read_material
 from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
-from domaintraining.trainer.prompts.export import check_size, digests, dump, manifest, task_prompt
+from domaintraining.trainer.prompts.export import check_size, digests, manifest, task_prompt, whole_prompts
 from domaintraining.trainer.prompts.served import Served, read_served
 from domaintraining.trainer.scoring.comparison import (
     Measured,
@@ -34,13 +34,10 @@ from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.program import Extraction
 from domaintraining.trainer.searching import search_prompts
 from domaintraining.trainer.session import Session
+from domaintraining.trainer.similar import EMBEDDING_REQUESTS, SimilarDomains
 
 MAX_REPORT_BYTES: Final = 1_000_000
 """Most bytes of both revisions in the report; a ConfigMap holds 1,048,576 with everything."""
-MANIFEST_BLANKS: Final = 50_000
-"""What a manifest grows by where somebody writes it with blanks."""
-EMBEDDING_REQUESTS: Final = 4
-"""Calls for embeddings in flight where nobody knows what the server serves: to find out means to chat."""
 INSIST_SECONDS: Final = 600.0
 """How long the result is tried to be written: it took hours to make."""
 
@@ -52,6 +49,7 @@ class Folders:
     data: Path
     served: Path | None = None
     journal: Path | None = None
+    similar: Path | None = None
 
 
 def train(session: Session, folders: Folders, serve: Serve) -> None:
@@ -69,9 +67,11 @@ def train(session: Session, folders: Folders, serve: Serve) -> None:
     session.tally.enter("loading_data", "reading samples")
     material = read_material(session.run, folders.data)
     served = read_served(folders.served, session.run)
-    stages = _Stages(session, material, served, partial(_connect, serve, folders, material.samples.digest))
+    connect = partial(_connect, serve, folders, material.samples.digest)
+    stages = _Stages(session, material, served, connect, SimilarDomains(session, material, folders.similar))
     stages.plan()
     stages.tell_dataset()
+    stages.meet()
     for turn in turns(session, material.run):
         stages.take(turn)
     stages.finish()
@@ -90,8 +90,9 @@ class _Stages:
         material: Material,
         served: Served,
         connect: Callable[[Session], AbstractContextManager[Connection]],
+        similar: SimilarDomains,
     ) -> None:
-        self._session, self._connect = session, connect
+        self._session, self._connect, self._similar = session, connect, similar
         self._run, self._tally, self._log = material.run, session.tally, session.log
         self._material, self._served = material, served
         self._attached: list[str] = []
@@ -110,6 +111,7 @@ class _Stages:
             self._tally.plan(task, self._material.search(task).plan(self._run))
         baseline = self._documents.calls(tasks)
         self._tally.expect("loading_data", baseline)
+        self._tally.expect("prompt_extraction", self._similar.calls * (1 + len(self._run.compare_with)))
         new = baseline * (1 + len(self._run.compare_with))
         self._tally.expect("validation", new + self._documents.calls(list(self._served.requests)))
 
@@ -121,6 +123,16 @@ class _Stages:
         self._session.announce()
         counts = dataset.model_dump(mode="json", include={"samples", "train", "validation", "test"})
         self._log.event("dataset_read", "all samples are valid", **counts, warnings=dataset.warnings)
+
+    def meet(self) -> None:
+        """Choose the similar domains whose prompts are tried; what these had seen is left out."""
+        self._similar.meet(self._connect)
+        fair = self._similar.unseen(self._documents)
+        lost = len(self._documents.texts(self._run.tasks)) - len(fair.texts(self._run.tasks))
+        self._documents = fair
+        if lost:
+            self._warn(f"{lost} held-out labels are left out: similar domains were trained with their texts")
+        self.plan()
 
     def take(self, turn: Turn) -> None:
         """One model's turn: prompts for it, their measurement, and that of what is served on it."""
@@ -159,7 +171,7 @@ class _Stages:
         metrics = baseline_metrics(measured)
         tasks = {task: {"run": 0, "demos": prompt.demos} for task, prompt in prompts.items()}
         described = manifest(run, tasks, self._data(seen=[]))
-        published = _prompts(prompts, own_metrics(measured, run.optimizer.seed), described)
+        published = whole_prompts(prompts, own_metrics(measured, run.optimizer.seed), described)
         self._attach(BASELINE_KEY, published)
         self._session.reporter.update(baseline=metrics)
         self._session.announce()
@@ -183,7 +195,7 @@ class _Stages:
     def search(self, connection: Connection, turn: Turn) -> dict[Task, Found]:
         """The best programs for a model."""
         self._tally.enter("search")
-        found = search_prompts(turn, connection, self._material)
+        found = search_prompts(turn, connection, self._material, self._similar)
         self._exhausted |= any(one.cut for one in found.values())
         self._session.reporter.update(budget_exhausted=self._exhausted)
         return found
@@ -219,9 +231,12 @@ class _Stages:
             task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
             for task, prompt in best.prompts.items()
         }
-        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(best.found)}
-        described = manifest(run, tasks, data | self._table.described)
-        self._attach(RESULT_KEY, _prompts(best.prompts, metrics, described))
+        seen = {*digests(self._material.seen()), *self._similar.seen(run.model.name)}
+        data = self._data(sorted(seen)) | {"doctor": self._doctor(best.found)}
+        described = manifest(
+            run, tasks, data | self._table.described | self._similar.described(run.model.name)
+        )
+        self._attach(RESULT_KEY, whole_prompts(best.prompts, metrics, described))
         self._tally.finish("the result is written")
         self._session.reporter.insist(INSIST_SECONDS)
         self._log.event("result_written", "the result is written")
@@ -284,14 +299,3 @@ class _Stages:
 
 def _requests(prompts: Mapping[Task, TaskPrompt]) -> dict[Task, str]:
     return {task: prompt.files.request for task, prompt in prompts.items()}
-
-
-def _prompts(prompts: Mapping[Task, TaskPrompt], metrics: Metrics, described: dict[str, Any]) -> Prompts:
-    files = [text for task, prompt in prompts.items() for text in prompt.files.files(task).values()]
-    check_size("the revision", [*files, dump(described)], MAX_PROMPTS_BYTES - MANIFEST_BLANKS)
-    return Prompts(
-        entities=prompts.get("entities"),
-        relations=prompts.get("relations"),
-        metrics=metrics,
-        manifest=described,
-    )

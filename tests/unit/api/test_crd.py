@@ -94,6 +94,7 @@ def test_defaults_of_the_contract_are_in_the_schema_but_auto_has_none() -> None:
         "minibatchSize": 10,
         "chainOfThought": True,
         "seed": 9,
+        "similarDomains": 3,
     }
     assert spec["dataset"]["properties"]["split"]["default"] == {
         "testPercent": 25,

@@ -81,7 +81,7 @@ def _tell(session: Session, task: Task) -> None:
 
 
 def _calls(session: Session, run: Run, serve: Serve, journal: Journal) -> Calls:
-    models = (run.prompt_model, run.embedding_model, run.model)
+    models = (run.prompt_model, run.data_model, run.embedding_model, run.model)
     here = [one for one in models if one and one.endpoint == run.model.endpoint]
     digests = {one.name: one.digest for one in here}
     return _calls_to(session, serve, journal, run.model, run.max_concurrent_requests, digests)

@@ -90,6 +90,8 @@ class Fingerprint:
             prompt_model=None if run.prompt_model is None else _named(run.prompt_model),
             options=options,
             search={key: written[key] for key in sorted(OF_THE_SEARCH)}
+            # what MIPROv2 ends with does not depend on what is tried beside it
+            | {"optimizer": run.optimizer.model_dump(mode="json", by_alias=True, exclude={"similar_domains"})}
             | {"tasks": sorted(run.tasks), "metric": {"matching": run.metric.letters}},
             wording=_digest({key: written[key] for key in OF_THE_WORDING}),
         )

@@ -12,15 +12,18 @@ from dspy.utils.saving import get_dependency_versions
 
 from domaintraining import __version__
 from domaintraining.api.reasons import Reason
-from domaintraining.api.report import MAX_PROMPTS_BYTES, TaskFiles, TaskPrompt
+from domaintraining.api.report import MAX_PROMPTS_BYTES, Prompts, TaskFiles, TaskPrompt
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task, TypeDefinition
+from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.wire import request_body
 from domaintraining.trainer.prompts.prompt import Form, form_schema, plain_prompt
 from domaintraining.trainer.search.program import Extraction, program_prompt
 
 _FORM_KEY: Final = "form"
+MANIFEST_BLANKS: Final = 50_000
+"""What a manifest grows by where somebody writes it with blanks."""
 
 
 def text_digest(text: str) -> str:
@@ -71,6 +74,24 @@ def task_prompt(program: Extraction, run: Run, number: int) -> TaskPrompt:
     instruction, messages = program_prompt(program)
     demos = len(messages) // 2 - 1
     return TaskPrompt(files=task_files(program, run), run=number, instruction=instruction, demos=demos)
+
+
+def whole_prompts(
+    prompts: Mapping[Task, TaskPrompt], metrics: Metrics, described: dict[str, Any]
+) -> Prompts:
+    """The prompts of a revision with their numbers and their manifest.
+
+    Raises:
+        DomainTrainingError: they don't fit into a ConfigMap (ResultTooLarge).
+    """
+    files = [text for task, prompt in prompts.items() for text in prompt.files.files(task).values()]
+    check_size("the revision", [*files, dump(described)], MAX_PROMPTS_BYTES - MANIFEST_BLANKS)
+    return Prompts(
+        entities=prompts.get("entities"),
+        relations=prompts.get("relations"),
+        metrics=metrics,
+        manifest=described,
+    )
 
 
 def load_program(state: str) -> Extraction:

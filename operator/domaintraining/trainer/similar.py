@@ -1,0 +1,278 @@
+"""Similar domains in one run: read, ranked, tried on the validation part, and told of.
+
+MIPROv2 runs as without them. Each prompt of the nearest domains is scored on the same validation samples, by
+the same metric, through the same journal and budget; the best of MIPROv2's and these is the result, and where
+two are as good MIPROv2's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import dspy
+import numpy as np
+
+from domaintraining.api.similar import Considered, DataVector, Offer, Similar
+from domaintraining.api.spec import TASKS, Task
+from domaintraining.api.status import wire
+from domaintraining.trainer.budget import BudgetSpent
+from domaintraining.trainer.calls.connect import Connection
+from domaintraining.trainer.calls.embedding import embed_body, vectors_of
+from domaintraining.trainer.calls.store import Calls, Limited
+from domaintraining.trainer.data.material import Material
+from domaintraining.trainer.data.split import closed_types
+from domaintraining.trainer.prompts.export import text_digest
+from domaintraining.trainer.prompts.prompt import entity_lines, filled_messages
+from domaintraining.trainer.scoring.comparison import Documents
+from domaintraining.trainer.search.finished import Found
+from domaintraining.trainer.search.offers import read_offers
+from domaintraining.trainer.search.optimize import Means, Search, sample_metric
+from domaintraining.trainer.search.program import Extraction
+from domaintraining.trainer.search.similar import (
+    SEEN_AT_MOST,
+    Near,
+    alike_text,
+    candidate,
+    evaluated,
+    packed,
+    ranked,
+)
+from domaintraining.trainer.search.watch import ratio
+from domaintraining.trainer.session import Session
+
+MOST_TEXTS: Final = 64
+"""Texts whose embeddings stand for a domain; by their digests, so that they are always the same."""
+LONGEST: Final = 4_000
+"""Characters of such a text that are read."""
+BATCH: Final = 32
+EMBEDDING_REQUESTS: Final = 2
+"""In flight at once where nobody knows how many the server serves."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    near: Near
+    program: Extraction
+
+
+@dataclass
+class _Outcome:
+    """What came of the candidates on one model."""
+
+    scores: dict[tuple[str, Task], float] = field(default_factory=dict)
+    won: dict[Task, str | None] = field(default_factory=dict)
+
+
+class SimilarDomains:
+    """The similar domains of a run.
+
+    Args:
+        session: the attempt.
+        material: the samples.
+        folder: where their offers are mounted; None: nowhere.
+    """
+
+    def __init__(self, session: Session, material: Material, folder: Path | None) -> None:
+        self._session, self._material, self._run = session, material, material.run
+        self._offers = read_offers(folder, session.run.similar) if folder is not None else []
+        self._near: list[Near] = []
+        self._candidates: dict[Task, list[_Candidate]] = {}
+        self._outcomes: dict[str, _Outcome] = {}
+        self._held_out = {
+            text_digest(one.text) for task in self._run.tasks for one in material.held_out(task)
+        }
+        self.vector: DataVector | None = None
+        """Of this run's own texts; None: no model makes one."""
+        lost = len(session.run.similar) - len(self._offers)
+        if lost:
+            session.log.event("similar_lost", f"{lost} similar domains can't be read and are not tried")
+
+    def texts(self) -> list[str]:
+        """The texts of train and validation part that stand for the domain; never a held-out one."""
+        if self._run.data_model is None:
+            return []
+        known = sorted(set(self._material.seen()), key=text_digest)
+        return [text[:LONGEST] for text in known[:MOST_TEXTS]]
+
+    def meet(self, connect: Callable[[Session], AbstractContextManager[Connection]]) -> None:
+        """Ask for the embeddings and choose; before any other call, so that the models don't take turns.
+
+        Raises:
+            GivenUp: the server does not answer.
+        """
+        if self.texts():
+            requests = self._run.max_concurrent_requests or EMBEDDING_REQUESTS
+            run = self._session.run.model_copy(update={"max_concurrent_requests": requests})
+            with connect(replace(self._session, run=run)) as connection:
+                self.learn(connection.task)
+        self.choose()
+
+    def learn(self, calls: Calls) -> None:
+        """Ask for the embeddings of the texts.
+
+        Raises:
+            GivenUp: the server does not answer.
+        """
+        model, texts = self._run.data_model, self.texts()
+        if model is None or not texts:
+            return
+        batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+        bodies = [embed_body(model.name, batch) for batch in batches]
+        calls.expect_all(bodies)
+        rows = [vectors_of(calls.chat(body), len(batch)) for batch, body in zip(batches, bodies, strict=True)]
+        if len({vectors.shape[1] for vectors in rows}) == 1:
+            self.vector = packed(np.concatenate(rows), model.name, model.digest)
+
+    def choose(self) -> None:
+        """Rank the domains and take, for each task, the nearest whose prompts may be tried."""
+        run, parts = self._run, self._material.parts
+        types = {
+            task: frozenset(kind.name for kind in closed_types(parts, run.types, task)) for task in TASKS
+        }
+        known = {task: names for task, names in types.items() if names}
+        self._near = ranked(
+            self._offers, {task: known.get(task, frozenset()) for task in run.tasks}, self.vector
+        )
+        apart = frozenset(alike_text(one.text) for part in (parts.validation, parts.test) for one in part)
+        most = run.optimizer.bootstrapped_demos + run.optimizer.labeled_demos
+        for task in run.tasks:
+            chosen: list[_Candidate] = []
+            shown: set[str] = set()
+            for near in sorted(self._near, key=lambda one: (one.distance.get(task, 9.0), one.offer.name)):
+                offered = near.offer.task(task)
+                if task not in near.distance or offered is None or self._has_seen_too_much(near.offer):
+                    continue
+                program = candidate(offered, self._material.forms[task], known, apart, most)
+                state = str(program.dump_state()) if program is not None else ""
+                if program is not None and state not in shown:
+                    shown.add(state)
+                    chosen.append(_Candidate(near, program))
+            self._candidates[task] = chosen[: run.optimizer.similar_domains]
+        self._session.log.event(
+            "similar_chosen",
+            f"{len(self._near)} similar domains, compared by {'types and data' if self.vector else 'types'}",
+            tried={
+                task: [one.near.offer.name for one in chosen] for task, chosen in self._candidates.items()
+            },
+        )
+
+    def _seen_here(self, offer: Offer) -> set[str]:
+        return self._held_out.intersection(offer.seen)
+
+    def _has_seen_too_much(self, offer: Offer) -> bool:
+        return len(self._seen_here(offer)) > SEEN_AT_MOST * len(self._held_out)
+
+    @property
+    def calls(self) -> int:
+        """Calls that trying the candidates on one model takes."""
+        return sum(
+            len(chosen) * self._material.search(task).plan(self._run).validation
+            for task, chosen in self._candidates.items()
+        )
+
+    def unseen(self, documents: Documents) -> Documents:
+        """The documents without those that the training of a domain that is tried had seen."""
+        tried = [one.near.offer for chosen in self._candidates.values() for one in chosen]
+        seen = set().union(*(self._seen_here(offer) for offer in tried))
+        return Documents(
+            {
+                task: [one for one in samples if text_digest(one.text) not in seen]
+                for task, samples in documents.of.items()
+            }
+        )
+
+    def best(
+        self, found: Mapping[Task, Found], searches: Sequence[Search], means: Means, calls: Limited
+    ) -> dict[Task, Found]:
+        """What MIPROv2 found or, for a task, the prompt of a similar domain that is better.
+
+        A budget that is spent ends it: only prompts that were scored on all samples count.
+
+        Args:
+            found: what MIPROv2 found.
+            searches: what it learned from.
+            means: what the searches worked with.
+            calls: of the model, within the budget.
+        """
+        outcome = self._outcomes[means.setting.run.model.name] = _Outcome()
+        best = dict(found)
+        for search in searches:
+            task = search.form.task
+            if not self._candidates.get(task) or any(one.cut for one in best.values()):
+                continue
+            outcome.won[task] = None
+            try:
+                for one in self._candidates[task]:
+                    score = self._score(one.program, search, means, calls)
+                    outcome.scores[one.near.offer.name, task] = score
+                    if score > best[task].validation_f1:
+                        outcome.won[task] = one.near.offer.name
+                        best[task] = replace(best[task], program=one.program, validation_f1=score)
+            except BudgetSpent:
+                best[task] = replace(best[task], cut=True)
+        return best
+
+    def _score(self, program: Extraction, search: Search, means: Means, calls: Limited) -> float:
+        """Mean F1 by document on MIPROv2's own validation samples, rounded as DSPy rounds it."""
+        run, samples = means.setting.run, evaluated(search, self._run)
+        bodies = [_body(program, example, means) for example in samples]
+        means.calls.expect_all(bodies)
+        metric = sample_metric(search.form, run.metric.letters, run.optimizer.metric_threshold)
+        scores = []
+        for example, body in zip(samples, bodies, strict=True):
+            answer = calls.chat(body)
+            means.tally.measured("prompt_extraction")
+            scores.append(metric(example, program.adapter.read(answer.content, answer.done_reason)))
+        return ratio(round(100 * sum(scores) / len(scores), 2))
+
+    def seen(self, model: str) -> list[str]:
+        """Digests of what the result of a model had seen through similar domains: the texts of all demos that
+        were tried, and for a domain whose prompt won all that its training had seen.
+        """
+        shown = [
+            text_digest(demo["text"])
+            for chosen in self._candidates.values()
+            for one in chosen
+            for predictor in one.program.predictors()
+            for demo in predictor.demos
+        ]
+        won = set(self._outcomes.get(model, _Outcome()).won.values())
+        return shown + [digest for one in self._near if one.offer.name in won for digest in one.offer.seen]
+
+    def described(self, model: str) -> dict[str, Any]:
+        """What a manifest says: of the data's vector, of the domains, and of who won on a model."""
+        said: dict[str, Any] = {}
+        if self.vector is not None:
+            said["dataVector"] = wire(self.vector)
+        if self._session.run.similar:
+            outcome = self._outcomes.get(model, _Outcome())
+            considered = [self._considered(near, outcome) for near in self._near]
+            said["similar"] = Similar(considered=considered, won=outcome.won).model_dump(
+                mode="json", by_alias=True, exclude={"considered"}
+            ) | {"considered": [wire(one) for one in considered]}
+        return said
+
+    def _considered(self, near: Near, outcome: _Outcome) -> Considered:
+        name = near.offer.name
+        return Considered(
+            name=name,
+            revision=near.offer.revision,
+            distance=near.distance,
+            cosine=near.cosine,
+            validation_f1={
+                task: round(score, 3) for (own, task), score in outcome.scores.items() if own == name
+            },
+            held_out_seen=len(self._seen_here(near.offer)),
+        )
+
+
+def _body(program: Extraction, example: dspy.Example, means: Means) -> dict[str, Any]:
+    """The call about one sample, as MIPROv2's own evaluation makes it."""
+    engine, adapter = means.setting.engine, program.adapter
+    (predictor,) = program.predictors()
+    template = adapter.template(predictor.signature, predictor.demos)
+    body = engine.body(adapter.request(engine.name, template, engine.temperature))
+    lines = entity_lines(example.get("entities") or [])
+    return {**body, "messages": filled_messages(body["messages"], example["text"], lines)}
