@@ -1,6 +1,6 @@
 """A status with every field, for tests."""
 
-from domaintraining.api.comparison import Interval
+from domaintraining.api.comparison import ComparedModel, ComparedTask, Interval
 from domaintraining.api.drift import DriftStatus, SideDrift, TaskDrift
 from domaintraining.api.runs import HistoryEntry, PromptConfig, RunStatus, TaskPromptStatus
 from domaintraining.api.status import (
@@ -58,7 +58,7 @@ def full_drift() -> DriftStatus:
 def full_status() -> DomainTrainingStatus:
     """A status in which no field is absent."""
     task = TaskProgress(trial=10, total_trials=10, best_validation_f1=0.9)
-    prompt = TaskPromptStatus(instruction="Extract the entities.\nAll of them.", demos=5)
+    prompt = TaskPromptStatus(instruction="Extract the entities.\nAll of them.", model="qwen3:32b", demos=5)
     scores = full_metrics()
     return DomainTrainingStatus(
         observed_generation=4,
@@ -77,6 +77,22 @@ def full_status() -> DomainTrainingStatus:
         model=ModelStatus(
             name="qwen3:32b", digest="sha256:1", endpoint="http://ollama.ollama:11434", source="spec"
         ),
+        models=[
+            ComparedModel(
+                name="qwen3:32b",
+                endpoint="http://ollama.ollama:11434",
+                digest="sha256:9",
+                state="NotCompared",
+                message="the budget was spent before one prompt was scored on all validation samples",
+                entities=ComparedTask(
+                    f1=0.5, confidence_interval=Interval(low=0.4, high=0.6), validation_f1=0.7
+                ),
+                relations=ComparedTask(validation_f1=0.7),
+                model_calls=100,
+                seconds=12.5,
+                chosen=True,
+            )
+        ],
         dataset=DatasetStatus(
             samples=80,
             train=20,
@@ -128,5 +144,11 @@ def full_status() -> DomainTrainingStatus:
         ],
         drift=full_drift(),
         last_handled_retrain_time=NOW,
-        summary=Summary(entities="0.712→0.831", relations="0.500→0.625", progress="100%", domain="tech_docs"),
+        summary=Summary(
+            entities="0.712→0.831",
+            relations="0.500→0.625",
+            progress="100%",
+            domain="tech_docs",
+            model="qwen3:32b",
+        ),
     )

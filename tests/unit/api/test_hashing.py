@@ -158,6 +158,14 @@ GOLDEN: dict[str, dict[str, Any]] = {
             },
         },
     },
+    "models compared": {
+        "hash": "8ef8ab897e1e8f377fb5d51c00314d96",
+        "spec": {
+            "dataset": {"configMap": {"name": "tech-docs", "key": "samples.jsonl"}},
+            "model": {"name": "qwen3:8b"},
+            "compareWith": [{"name": "qwen3:32b", "endpoint": "http://gpu:11434"}, {"name": "gemma3:4b"}],
+        },
+    },
     "everything": {
         "hash": "89d0fa1bd9f8f08d27acd715f6abb449",
         "spec": {
@@ -219,6 +227,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "matching": {"metric": {"matching": "exact"}},
     "matching by embeddings": {"metric": {"matching": "semantic"}},
     "how near": {"metric": {"matching": "semantic", "threshold": 0.8}},
+    "models to compare with": {"compareWith": [{"name": "a"}, {"name": "b"}]},
+    "in another order, which counts between equals": {"compareWith": [{"name": "b"}, {"name": "a"}]},
+    "one of them": {"compareWith": [{"name": "a"}]},
     "whose embeddings": {"metric": {"matching": "semantic", "embeddingModel": "nomic-embed-text"}},
 }
 
@@ -237,6 +248,7 @@ CHANGES_NOTHING: dict[str, dict[str, Any]] = {
             "options": {"keepAlive": "-1"},
         }
     },
+    "nothing to compare with": {"compareWith": []},
     "journal of a class": {"job": {"journal": {"storage": "5Gi", "storageClassName": "fast"}}},
     "journal of a claim": {"job": {"journal": {"claimName": "answers"}}},
     "suspend": {"suspend": True},
@@ -276,6 +288,12 @@ def test_where_the_proposing_model_is_served_starts_nothing() -> None:
     assert hash_of({"model": {"promptModel": there}}) == hash_of(
         {"model": {"promptModel": {"name": "qwen3:8b"}}}
     )
+
+
+def test_where_a_compared_model_is_served_starts_nothing() -> None:
+    """As with the model itself."""
+    there = [{"name": "a", "endpoint": "http://gpu:11434"}, {"name": "b"}]
+    assert hash_of({"compareWith": there}) == hash_of({"compareWith": [{"name": "a"}, {"name": "b"}]})
 
 
 def test_each_file_of_a_volume_has_a_hash_of_its_own() -> None:
