@@ -76,9 +76,9 @@ class ComparedModel(WireModel):
     relations: ComparedTask | None = None
     """Its prompt for relations, given the labelled entities."""
     model_calls: Count = 0
-    """Calls that were answered for it: its search and measurement, and the baseline with spec.model."""
+    """Calls that were answered for its searches and for measuring their prompts, over all attempts."""
     seconds: Seconds = 0.0
-    """Running time of these, over all attempts."""
+    """Running time of these."""
     chosen: bool = False
     """Whether the run's prompts are for this model: it has the highest mean validationF1."""
 

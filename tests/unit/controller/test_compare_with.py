@@ -19,6 +19,7 @@ from domaintraining.controller.network import Network
 from domaintraining.controller.observed import Observed
 from domaintraining.controller.preflight import check_compared_models, settings_digest
 from domaintraining.controller.resolve import resolve
+from domaintraining.controller.revisions import resolved
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import servers_annotation, uses_of_job, uses_of_run, uses_of_spec
 from domaintraining.errors import DomainTrainingError
@@ -135,6 +136,19 @@ def test_every_server_counts_in_the_queue_with_its_first_model() -> None:
     assert uses_of_run(run) == uses
     job = {"metadata": {"annotations": {"training.aegisrag.io/model-servers": servers_annotation(run)}}}
     assert uses_of_job(job, SETTINGS) == uses
+
+
+def test_another_digest_of_one_of_them_is_no_identical_run() -> None:
+    """What another resource's run found is not taken over then."""
+    own = ModelStatus(name="m", digest="sha256:m", endpoint=URL, source="spec")
+
+    def found_with(digest: str) -> object:
+        rival = ModelStatus(name="a:1b", digest=digest, endpoint=URL, source="spec")
+        spec = wanting(compareWith=[A])
+        return resolved(resolve(Observed(spec, NOW), 1, own, SETTINGS, compare_with=(rival,)))
+
+    assert found_with("sha256:1") == found_with("sha256:1")
+    assert found_with("sha256:1") != found_with("sha256:2")
 
 
 def test_a_changed_entry_lets_a_run_without_result_try_again() -> None:

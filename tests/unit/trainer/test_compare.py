@@ -245,6 +245,48 @@ def test_validation_chooses_and_the_held_out_part_does_not(
     assert [row.name for row in sink.report.models if row.chosen] == ["true:1b"]
 
 
+def test_what_is_wrong_with_one_model_alone_does_not_end_the_run(
+    compare: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Proposals that nobody can read: that model is not compared and says why, and what is served on it is
+    measured all the same.
+    """
+    served = tmp_path / "served"
+    served.mkdir()
+    prompt = result(compare(status("mad:1b"), journal="first")[1]).entities
+    assert prompt
+    request = json.loads(prompt.files.request) | {"model": "mad:1b"}
+    (served / "entities.request.json").write_text(json.dumps(request))
+    (served / "manifest.json").write_text(json.dumps({"seen": []}))
+
+    def mad(body: Mapping[str, Any]) -> str:
+        return "[[" if "format" not in body and body["model"] == "mad:1b" else skilled(body)
+
+    others = status("mad:1b"), status("good:7b")
+    code, sink, servers = compare(*others, servers=Servers(mad), folder=served, served=1)
+    assert code == SUCCESS
+    row = rows(sink)["mad:1b"]
+    assert (row.state, row.entities) == ("NotCompared", None)
+    assert "proposal of an instruction can't be read" in row.message
+    assert rows(sink)["good:7b"].chosen
+    assert servers.turns(HERE) == ["tiny:1b", "mad:1b", "good:7b"]
+    metrics = result(sink).metrics
+    assert metrics.entities
+    assert metrics.entities.improvement
+    assert metrics.entities.improvement.over == "Served"
+    assert not sink.report.budget_exhausted
+
+
+def test_where_no_model_can_be_compared_the_run_says_why(compare: Callable[..., Ran]) -> None:
+    code, sink, _ = compare(
+        status("b:1b"), servers=Servers(lambda body: "[[" if "format" not in body else skilled(body))
+    )
+    assert code != SUCCESS
+    assert sink.report.failure
+    assert sink.report.failure.reason is Reason.MODEL_OUTPUT_INVALID
+    assert {row.state for row in sink.report.models} == {"NotCompared"}
+
+
 def test_of_equal_models_the_first_of_the_spec_is_taken(compare: Callable[..., Ran]) -> None:
     _, sink, _ = compare(status("same:1b"), status("same:2b"), model=status("same:3b"))
     assert [row.chosen for row in sink.report.models] == [True, False, False]
