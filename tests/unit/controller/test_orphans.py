@@ -12,6 +12,7 @@ from domaintraining.controller.cluster import (
     CONFIG_MAP,
     DOMAIN_TRAINING,
     JOB,
+    POD,
     ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -20,6 +21,7 @@ from domaintraining.controller.cluster import (
 )
 from domaintraining.controller.objects import Kind
 from domaintraining.controller.orphans import remove_orphans
+from tests.unit.controller.drifting import drifting, fill, run_check_pod
 from tests.unit.controller.world import BETTER, NOW, World
 
 RIGHTS = (SERVICE_ACCOUNT, ROLE, ROLE_BINDING)
@@ -139,3 +141,21 @@ def test_nothing_is_removed_after_an_incomplete_list(broken: Kind, monkeypatch: 
     with pytest.raises(ClusterError):
         sweep(world)
     assert world.cluster.writes == []
+
+
+def test_a_check_of_a_resource_that_is_gone_goes_with_its_rights_and_record() -> None:
+    """Its pod first: while that runs, its policy and its record stay."""
+    world = drifting()
+    fill(world, "second")
+    world.settle()
+    run_check_pod(world)
+    for obj in world.cluster.objects.values():
+        obj["metadata"]["creationTimestamp"] = "2026-11-23T12:00:00Z"
+    del world.cluster.objects[DOMAIN_TRAINING, "team", "docs"]
+    sweep(world)
+    assert world.names(JOB) == []
+    assert world.names(ROLE) == ["docs-check"]
+    world.cluster.objects.pop((POD, "team", "docs-check-1"))
+    sweep(world)
+    assert [world.names(kind) for kind in RIGHTS] == [[], [], []]
+    assert [name for name in world.names(CONFIG_MAP) if "check" in name] == []
