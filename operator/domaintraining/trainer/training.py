@@ -127,10 +127,9 @@ class _Stages:
     def meet(self) -> None:
         """Choose the similar domains whose prompts are tried; what these had seen is left out."""
         self._similar.meet(self._connect)
-        fair = self._similar.unseen(self._documents)
-        lost = len(self._documents.texts(self._run.tasks)) - len(fair.texts(self._run.tasks))
-        self._documents = fair
-        if lost:
+        before, tasks = self._documents, self._run.tasks
+        self._documents = self._similar.unseen(before)
+        if lost := len(before.texts(tasks)) - len(self._documents.texts(tasks)):
             self._warn(f"{lost} held-out labels are left out: similar domains were trained with their texts")
         self.plan()
 
@@ -233,9 +232,8 @@ class _Stages:
         }
         seen = {*digests(self._material.seen()), *self._similar.seen(run.model.name)}
         data = self._data(sorted(seen)) | {"doctor": self._doctor(best.found)}
-        described = manifest(
-            run, tasks, data | self._table.described | self._similar.described(run.model.name)
-        )
+        data |= self._table.described | self._similar.described(run.model.name)
+        described = manifest(run, tasks, data)
         self._attach(RESULT_KEY, whole_prompts(best.prompts, metrics, described))
         self._tally.finish("the result is written")
         self._session.reporter.insist(INSIST_SECONDS)

@@ -1,4 +1,4 @@
-"""An identical run of another resource of the namespace is taken over: no Job, no call, and status says so."""
+"""An identical run of another resource of the namespace is taken over: no Job, no call, and it is said."""
 
 import hashlib
 import json
@@ -98,7 +98,7 @@ def test_its_baseline_is_revision_0() -> None:
 
 
 def test_it_is_judged_by_this_resources_own_acceptance() -> None:
-    """What was promoted there may be rejected here, and a weaker acceptance serves it then, without a call."""
+    """What was promoted there may be rejected here; a weaker acceptance serves it then, without a call."""
     spec = World().resource["spec"] | {"acceptance": {"minF1": 0.9}}
     world = world_with(made(), spec=spec)
     world.settle()

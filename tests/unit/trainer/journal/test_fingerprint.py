@@ -47,11 +47,14 @@ COUNTS_NOT: dict[str, Any] = {
     "servedFrom": {"entities": {"revision": 1}},
     "namedServers": ["http://p:1"],
     "apiServer": ["10.96.0.1"],
+    "dataModel": MODEL,
+    "similar": [{"name": "manuals", "revision": 1, "digest": "0" * 64}],
     "outageSeconds": 5,
     "verbose": True,
 }
 ALSO_NOT: list[dict[str, Any]] = [
     {"options": {"keepAlive": "5m"}},
+    {"optimizer": {"similarDomains": 0}},
     {"tasks": ["relations", "entities"]},
     {"metric": {"matching": "semantic", "threshold": 0.9, "embeddingModel": "e"}},
     {"model": {**MODEL, "digest": "sha256:" + "ab" * 32, "endpoint": "http://p:1", "source": "graph"}},
