@@ -89,8 +89,8 @@ def data_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | N
     """Endpoint, which is the model's, and name of the model that makes embeddings of samples, where it is
     there; None: none are made, or the lists don't allow it.
     """
-    endpoint, _ = model_of(resource, settings)
-    name = resource.spec.metric.embedding_model or EMBEDDING_MODEL
+    named = embedding_model_of(resource, settings)
+    endpoint, name = named or (model_of(resource, settings)[0], EMBEDDING_MODEL)
     wanted = resource.spec.optimizer.similar_domains > 0 and settings.registry_allowed(name)
     return (endpoint, name) if wanted else None
 

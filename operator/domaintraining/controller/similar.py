@@ -89,7 +89,8 @@ async def find_data_model(
     digest = await servers.digest(*model) if model is not None else ""
     if model is None or not digest:
         return None
-    source = "spec" if resource.spec.metric.embedding_model else "default"
+    metric = resource.spec.metric
+    source = "spec" if metric.matching == "semantic" and metric.embedding_model else "default"
     return ModelStatus(name=model[1], digest=digest, endpoint=model[0], source=source)
 
 

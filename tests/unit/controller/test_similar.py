@@ -192,7 +192,8 @@ def test_the_line_in_status() -> None:
     assert world.resource["status"]["run"]["similar"] == (
         "2 similar domains considered, 1 tried; entities: the prompt of manuals, revision 2, won"
     )
-    for other in ({"considered": "x" * 10_000}, {"considered": [{"name": "../x", "revision": 1}]}, []):
+    others: list[Any] = [{"considered": "x" * 10_000}, {"considered": [{"name": "../x", "revision": 1}]}, []]
+    for other in others:
         revision = read_revision(
             {"metadata": {}, "data": {"manifest.json": json.dumps({"similar": other})}}, "", 1, "", keep=False
         )

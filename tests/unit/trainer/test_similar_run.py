@@ -18,7 +18,7 @@ from tests.unit.trainer.scripted import answer, make_run, samples
 
 MODEL = {"name": "bge-m3", "digest": "sha256:2", "endpoint": "http://ollama", "source": "default"}
 MAGIC = "Spot them all."
-SHOWN = {
+SHOWN: dict[str, Any] = {
     "text": "Ada joined Hooli in spring.",
     "entities": [{"name": "Ada", "type": "PERSON"}, {"name": "Hooli", "type": "FIRM"}],
 }
@@ -128,7 +128,7 @@ def test_other_neighbours_on_the_same_journal_are_judged_by_themselves(tmp_path:
 
 def test_an_offer_that_is_not_the_one_of_the_start_is_not_tried(tmp_path: Path) -> None:
     """Which domains are used is fixed by the run: a changed file is none of them."""
-    changed = {"similar": [{"name": "manuals", "revision": 4, "digest": "0" * 64}]}
+    changed: dict[str, Any] = {"similar": [{"name": "manuals", "revision": 4, "digest": "0" * 64}]}
     found = Given(tmp_path, taught, [offer("manuals")], **changed)
     assert found.manifest["similar"] == {"considered": [], "won": {}}
 
@@ -163,3 +163,19 @@ def test_held_out_texts_that_a_domain_had_seen(tmp_path: Path) -> None:
     assert set(many.manifest["heldOut"]) == set(held_out)
     assert many.manifest["similar"]["won"] == {}
     assert many.manifest["similar"]["considered"][0]["heldOutSeen"] == 3
+
+
+def test_a_budget_that_ends_while_they_are_tried_keeps_mipros_own(tmp_path: Path) -> None:
+    """Only what was scored on all validation samples counts; a larger budget goes on from the journal."""
+    whole = Given(tmp_path, taught, [offer("manuals")], "whole")
+    tried = whole.manifest["dataset"]["validation"]
+    measured = 3 * whole.manifest["dataset"]["test"]
+    calls = len(whole.server.bodies) - measured - tried // 2
+    cut = Given(tmp_path, taught, [offer("manuals")], "cut", budget={"calls": calls})
+    assert cut.sink.report.budget_exhausted
+    assert cut.manifest["similar"]["won"] == {"entities": None}
+    assert cut.prompts.entities
+    assert cut.prompts.entities.instruction != MAGIC
+    more = Given(tmp_path, taught, [offer("manuals")], "cut")
+    assert more.manifest["similar"]["won"] == {"entities": "manuals"}
+    assert more.prompts.entities == whole.prompts.entities
