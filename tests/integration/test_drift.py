@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.test_journal_volume import CLASS, folder_of
 from tests.integration.trainings import SAMPLES, Json, apply, condition, jobs, ready, status
 from tests.integration.waiting import wait_for
 from tests.sandbox.environment import CONTROLLER, NAMESPACE, PULLABLE, Sandbox
@@ -154,6 +155,31 @@ def test_another_model_under_the_same_name_is_measured(sandbox: Sandbox, space: 
     wait_for("its end", lambda: condition(sandbox, space, "Reconciling")[0] != "True", seconds=240)
     tidied(sandbox, space)
     assert runs(sandbox, space) == ["docs-r1-a1", "docs-r2-a1"]
+
+
+@pytest.mark.usefixtures("often")
+def test_a_volume_is_read_again_and_again(sandbox: Sandbox, space: str) -> None:
+    """By a Job that asks no model; samples that were added are measured, once."""
+    wanted = {
+        "metadata": {"name": "samples"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "10Mi"}},
+            "storageClassName": CLASS,
+        },
+    }
+    sandbox.cluster.api.create(f"/api/v1/namespaces/{space}/persistentvolumeclaims", wanted)
+    source = {"persistentVolumeClaim": {"claimName": "samples", "path": "docs.jsonl"}}
+    apply(sandbox, space, tasks=["entities"], dataset=source)
+    file = folder_of(sandbox, space, "samples") / "docs.jsonl"
+    file.write_text(SAMPLES, encoding="utf-8")
+    ready(sandbox, space)
+    assert concluded(sandbox, space)["data"]["finding"] == "Unchanged"
+    assert status(sandbox, space)["drift"]["modelCalls"] == 0
+    file.write_text(more(), encoding="utf-8")
+    wait_for("the numbers", lambda: "entities" in status(sandbox, space)["drift"], seconds=90)
+    assert runs(sandbox, space) == [f"docs-r1-a{status(sandbox, space)['run']['attempts']}"]
+    wait_for("the next look", lambda: found(sandbox, space) == "Unchanged", seconds=90)
 
 
 def test_always_and_never(sandbox: Sandbox, space: str) -> None:

@@ -80,7 +80,7 @@ async def reuse(
     attempt = attempt_of(observed, plan, preflight, run)
     await put(cluster, build_run(resource, run, attempt, settings.ca_bundle))
     await put(cluster, build_revision(resource, 0, run.hash, _baseline(source, run)))
-    data = _taken_over(source, run, observed)
+    data = _taken_over(source, run, observed, preflight)
     await put(cluster, build_revision(resource, run.number, run.hash, data, source.revision.baseline))
     return True
 
@@ -159,7 +159,7 @@ def _is_whole(data: Mapping[str, str], run: Run, *further: str) -> bool:
     return True
 
 
-def _taken_over(source: Source, run: Run, observed: Observed) -> dict[str, str]:
+def _taken_over(source: Source, run: Run, observed: Observed, preflight: Preflight) -> dict[str, str]:
     """The files of the revision, with a manifest of this resource's own."""
     manifest, acceptance = source.revision.manifest, observed.resource.spec.acceptance
     judged = judge(metrics_of(source.revision), run.tasks, acceptance)
@@ -175,6 +175,7 @@ def _taken_over(source: Source, run: Run, observed: Observed) -> dict[str, str]:
         "before": {task: wire(own) for task in run.tasks},
         "reusedFrom": {"name": source.name, "revision": source.revision.number},
         "completionTime": rfc3339(observed.now),
+        "dataDigest": preflight.data_digest,
         "retrain": "",
     }
     return {**source.revision.data, MANIFEST_KEY: dump(said)}
