@@ -26,7 +26,7 @@ from domaintraining.controller.digests import Digests
 from domaintraining.controller.drift import Seen, before, is_looked_at, policies, served_model
 from domaintraining.controller.findings import published
 from domaintraining.controller.jobs import build_job
-from domaintraining.controller.models import ModelServers
+from domaintraining.controller.models import ModelServers, unavailable
 from domaintraining.controller.network import Network
 from domaintraining.controller.observed import Observed, Resource
 from domaintraining.controller.parts import parts_of
@@ -139,8 +139,6 @@ class Lookout:
         assert check is not None
         try:
             run = await self._run(observed, check)
-            if run is None:
-                return Looked(again=LOOK_AGAIN)
             if not check.measure:
                 await self._start(resource, run, observed)
                 return Looked(wrote=True)
@@ -154,8 +152,8 @@ class Lookout:
         except DomainTrainingError as error:
             return await self._write(observed, launch_failed(observed, error))
 
-    async def _run(self, observed: Observed, check: OpenCheck) -> Run | None:
-        """What the check's trainer starts from; None: its model server does not answer now.
+    async def _run(self, observed: Observed, check: OpenCheck) -> Run:
+        """What the check's trainer starts from.
 
         Raises:
             DomainTrainingError: what keeps it from starting.
@@ -168,7 +166,7 @@ class Lookout:
         endpoint = endpoint_of(resource, self._settings, name)
         digest = await self._digests.of(endpoint, name) if check.measure else check.world.model
         if check.measure and not digest:
-            return None
+            raise unavailable(endpoint, f"does not tell the digest of {name}")
         source = "spec" if resource.spec.model.name else "default"
         model = ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source)
         number = served.number if served is not None else check.after

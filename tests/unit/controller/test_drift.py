@@ -213,6 +213,22 @@ def test_a_model_server_that_is_down_is_no_finding() -> None:
     assert world.made(JOB) == ["docs-r1-a1"]
 
 
+def test_a_check_whose_model_server_is_down_starts_no_job() -> None:
+    """It is told, tried again with growing pauses, and measured once the server is back."""
+    world = drifting(retrain={"onModelChange": "Never"})
+    later(world, 600)
+    world.models.down.add(world.settings.ollama_base_url)
+    fill(world, "second")
+    world.settle()
+    assert check_jobs(world) == []
+    assert findings(world) == ("CheckFailed", None)
+    assert "does not tell the digest" in drift(world)["message"]
+    world.models.down.clear()
+    later(world, 600)
+    world.settle()
+    assert len(check_jobs(world)) == 1
+
+
 def test_a_check_waits_for_a_place_and_has_one() -> None:
     """A server that is full takes no check; its Job counts like a training."""
     world = drifting()
