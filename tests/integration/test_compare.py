@@ -5,9 +5,11 @@ and status has the table. All three models are simulated; the two worse ones lea
 from __future__ import annotations
 
 import json
+import shlex
 
 from tests.integration.trainings import apply, condition, config_map, ready, status
 from tests.integration.waiting import wait_for
+from tests.readme import DOCS, block
 from tests.sandbox.environment import Sandbox
 
 FAIR, POOR, GOOD = "simulated-fair:3b", "simulated-poor:1b", "simulated-good:7b"
@@ -44,6 +46,8 @@ def test_the_best_of_three_models_is_served_and_the_table_tells_of_each(sandbox:
     assert manifest["baselineModel"] == {"name": FAIR, "digest": table[FAIR]["digest"]}
     assert manifest["models"] == shown["models"]
     assert json.loads(data["entities.request.json"])["model"] == GOOD
+    told = sandbox.cluster.kubectl(*shlex.split(shown_command())[1:], f"--namespace={space}").splitlines()
+    assert [row.split("\t")[:2] for row in told] == [[name, "Compared"] for name in table]
     header, line = sandbox.cluster.kubectl("get", "dt", f"--namespace={space}").splitlines()[:2]
     assert "MODEL" in header
     assert GOOD in line
@@ -54,6 +58,11 @@ def test_a_server_that_is_not_allowed_is_refused_by_its_entry(sandbox: Sandbox, 
     wait_for("Stalled", lambda: condition(sandbox, space, "Stalled")[:2] == ("True", "ModelNotAllowed"))
     message = condition(sandbox, space, "Stalled")[2]
     assert f"spec.compareWith[{GOOD}].endpoint: {SERVER} is not allowed" in message
+
+
+def shown_command() -> str:
+    """The command of docs/models.md that shows the table, for the test's resource."""
+    return block("What is compared", "sh", page=DOCS / "models.md").replace("tech-docs", "docs")
 
 
 def states(sandbox: Sandbox, space: str) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from domaintraining.api.comparison import MOST
 from domaintraining.api.run import RUN_KEY
@@ -24,6 +25,7 @@ from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import servers_annotation, uses_of_job, uses_of_run, uses_of_spec
 from domaintraining.errors import DomainTrainingError
 from domaintraining.guard import Guard
+from tests.readme import DOCS, block
 from tests.unit.api.prompts import prompts
 from tests.unit.controller.test_network import ENVIRONMENT, SLICE, found
 from tests.unit.controller.test_preflight import CHAT, SETTINGS, URL, Server, wanting
@@ -47,6 +49,12 @@ def checked(
         return asyncio.run(check())
     except DomainTrainingError as error:
         return error.reason.value, error.message
+
+
+def test_the_docs_show_a_spec_that_is_one() -> None:
+    shown = yaml.safe_load(block("", "yaml", page=DOCS / "models.md"))
+    models = compared_models_of(wanting(**shown["spec"]), SETTINGS)
+    assert [name for _, name in models] == ["qwen3:32b", "gemma3:12b"]
 
 
 def test_without_any_nothing_is_asked() -> None:
