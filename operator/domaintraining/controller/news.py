@@ -1,7 +1,8 @@
 """What is new in a status: worth an event, or no more than progress. Pure."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from domaintraining.api.drift import DriftStatus
 from domaintraining.api.reasons import Reason
 from domaintraining.api.status import Condition, DomainTrainingStatus
 
@@ -22,6 +23,28 @@ def news(before: list[Condition], after: list[Condition]) -> list[Condition]:
         for one in after
         if (one.type in telling or one.reason in {Reason.SUPERSEDED, Reason.REUSED})
         and (one.type not in old or old[one.type].reason != one.reason)
+    ]
+
+
+class DriftNews(NamedTuple):
+    """What was found of the data or of the model, as an event tells it."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+def drift_news(before: DriftStatus | None, after: DriftStatus | None) -> list[DriftNews]:
+    """Findings to tell of: all but that nothing changed, and that a check goes on."""
+    if after is None:
+        return []
+    old = before or DriftStatus()
+    sides = (("Data", old.data, after.data), ("Model", old.model, after.model))
+    return [
+        DriftNews(f"{kind}Drift", "True", now.finding, after.message)
+        for kind, was, now in sides
+        if now is not None and now != was and now.finding not in {"Unchanged", "Checking"}
     ]
 
 

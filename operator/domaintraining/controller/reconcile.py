@@ -8,7 +8,7 @@ from typing import Final
 
 from domaintraining.api.names import GROUP, KIND, VERSION
 from domaintraining.api.reasons import Reason
-from domaintraining.api.status import DomainTrainingStatus, wire
+from domaintraining.api.status import Condition, DomainTrainingStatus, wire
 from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
@@ -18,7 +18,7 @@ from domaintraining.controller.lookout import Looked, Lookout
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.network import Network
-from domaintraining.controller.news import news, only_progress
+from domaintraining.controller.news import DriftNews, drift_news, news, only_progress
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
 from domaintraining.controller.outages import Outages
@@ -255,7 +255,9 @@ class Reconciler:
 
     async def _tell(self, resource: Resource, status: DomainTrainingStatus) -> None:
         """An event for each reason that is news."""
-        for one in news(resource.status.conditions, status.conditions):
+        before = resource.status
+        told: list[Condition | DriftNews] = [*news(before.conditions, status.conditions)]
+        for one in told + drift_news(before.drift, status.drift):
             now = self.now()
             kind = "Warning" if one.type == "Stalled" else "Normal"
             note = one.message or one.reason

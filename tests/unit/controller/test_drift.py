@@ -88,6 +88,7 @@ def test_a_loss_starts_exactly_one_run() -> None:
     assert drift(world)["run"] == 2
     assert "below 0.700" in drift(world)["message"]
     assert runs(world) == ["docs-r1-a1", "docs-r2-a1"]
+    assert world.told.count("Loss") == 1
     assert world.conditions["Ready"] == ("True", "Promoted")
     assert world.conditions["Reconciling"][0] == "True"
     hashes = {world.record(number)["metadata"]["labels"]["training.aegisrag.io/hash"] for number in (2,)}
