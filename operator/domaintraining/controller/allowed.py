@@ -67,8 +67,13 @@ def compared_models_of(resource: Resource, settings: Settings) -> list[tuple[str
 def endpoint_of(resource: Resource, settings: Settings, name: str) -> str:
     """The server of one of the models that a spec names or compares; of any other name, that of the model."""
     there, _ = model_of(resource, settings)
-    found = {full_name(model): endpoint for endpoint, model in compared_models_of(resource, settings)}
-    return found.get(full_name(name), there)
+    return named_endpoint(resource, settings, name) or there
+
+
+def named_endpoint(resource: Resource, settings: Settings, name: str) -> str | None:
+    """The same; None: the spec neither names nor compares such a model."""
+    models = [*compared_models_of(resource, settings), model_of(resource, settings)]
+    return {full_name(model): endpoint for endpoint, model in models}.get(full_name(name))
 
 
 def compare_field(name: str) -> str:

@@ -25,6 +25,7 @@ from domaintraining.controller.cluster import JOB, Cluster
 from domaintraining.controller.digests import Digests
 from domaintraining.controller.drift import Seen, before, is_looked_at, policies, served_model
 from domaintraining.controller.findings import published
+from domaintraining.controller.further_models import further_models
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.models import ModelServers, unavailable
 from domaintraining.controller.network import Network
@@ -184,9 +185,9 @@ class Lookout:
             "spent": Spent(),
             "budget": Limits(),
         }
-        return resolve(observed, number, model, self._settings, api_server=api_server).model_copy(
-            update=changes
-        )
+        others = await further_models(resource, served, name, self._digests, self._settings)
+        run = resolve(observed, number, model, self._settings, api_server=api_server, compare_with=others)
+        return run.model_copy(update=changes)
 
     async def _start(self, resource: Resource, run: Run, observed: Observed) -> None:
         """Make the check's objects, then its Job. Each step may be repeated.

@@ -143,8 +143,8 @@ class _Stages:
                 with self._session.costs.of(turn.run.model.name):
                     tried = self._try(connection, turn)
                 self._table.compared(turn, tried.found, own_metrics(tried.measured, self._seed))
-                self._tried.append(tried)
                 self._measure_served(connection, turn)
+            self._tried.append(tried)
         except GivenUp as given_up:
             if turn.ending.error is None or self._baseline is None:
                 raise
