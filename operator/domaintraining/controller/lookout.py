@@ -66,7 +66,7 @@ class Lookout:
         cluster: the API server.
         servers: the model servers.
         settings: of the operator.
-        network: where trainers may go; None: no policies.
+        network: gives where trainers may go; None: no policies.
         places: on the model servers.
         now: the clock.
     """
@@ -76,7 +76,7 @@ class Lookout:
         cluster: Cluster,
         servers: ModelServers,
         settings: Settings,
-        network: Network | None,
+        network: Callable[[], Network | None],
         places: Places,
         now: Callable[[], datetime],
     ) -> None:
@@ -171,7 +171,8 @@ class Lookout:
         source = "spec" if resource.spec.model.name else "default"
         model = ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source)
         number = served.number if served is not None else check.after
-        api_server = await self._network.api_server() if self._network else []
+        network = self._network()
+        api_server = await network.api_server() if network else []
         was = before(observed)
         asked = Check(
             data_digest=was.dataset,
@@ -205,7 +206,8 @@ class Lookout:
         await make_claim(cluster, resource)
         for body in manifests.rights_of(resource, parts):
             await apply.put(cluster, body)
-        policy = await self._network.policy(resource, run) if self._network else None
+        network = self._network()
+        policy = await network.policy(resource, run) if network else None
         if policy is not None:
             await apply.put(cluster, policy)
         attempt = Attempt(

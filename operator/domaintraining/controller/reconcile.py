@@ -79,7 +79,9 @@ class Reconciler:
         """Have the places and the outages of this controller, with its clock and its queue."""
         self.outages = Outages(self.now)
         self.places = Places(self.cluster, self.settings, self.now, self._call)
-        self.lookout = Lookout(self.cluster, self.servers, self.settings, self.network, self.places, self.now)
+        self.lookout = Lookout(
+            self.cluster, self.servers, self.settings, lambda: self.network, self.places, self.now
+        )
 
     def _call(self, key: Key) -> None:
         self.wake(key)

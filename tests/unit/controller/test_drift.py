@@ -1,10 +1,15 @@
 """Data and models that change under a served prompt: what is measured, and what starts a run."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from domaintraining.controller.apiserver import ApiServer, Peer, single
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, NETWORK_POLICY, ROLE
+from domaintraining.controller.drift import spread
+from domaintraining.controller.network import Network
+from domaintraining.guard import Guard
 from tests.unit.controller.drifting import (
     DATA,
     NEW,
@@ -373,6 +378,44 @@ def test_the_trainer_of_a_check_may_write_its_own_report_alone() -> None:
     labels = check_job(world)["metadata"]["labels"]
     assert "training.aegisrag.io/run" not in labels
     assert (NETWORK_POLICY, "team", "docs-check") not in world.cluster.objects, "no network in this world"
+
+
+class FixedApiServer(ApiServer):
+    """An API server that stays where it is."""
+
+    async def look(self) -> tuple[Peer, ...]:
+        """Its address."""
+        return (Peer(single("10.0.0.1"), 6443),)
+
+
+@pytest.mark.parametrize(
+    ("data", "servers"), [(DATA, {"10.0.0.1/32", "10.96.7.7/32"}), (VOLUME, {"10.0.0.1/32"})]
+)
+def test_a_check_reaches_what_it_needs(data: dict[str, Any], servers: set[str]) -> None:
+    """One that measures: API server and model server, as a run; one that reads a volume, no model server."""
+    world = drifting(data)
+    environment = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    guard = Guard(look_up=lambda _host, _port, /: ["10.96.7.7"])
+    world.controller.network = Network(world.settings, FixedApiServer(world.cluster, environment), guard)
+    fill(world, "second")
+    later(world, 1.3 * world.settings.check_seconds)
+    world.settle()
+    spec = world.get(NETWORK_POLICY, "docs-check")["spec"]
+    blocks = {to["ipBlock"]["cidr"] for rule in spec["egress"] for to in rule["to"] if "ipBlock" in to}
+    assert servers <= blocks
+    assert ("10.96.7.7/32" in blocks) == ("10.96.7.7/32" in servers)
+    pods = spec["podSelector"]["matchLabels"]
+    assert pods.items() <= check_job(world)["spec"]["template"]["metadata"]["labels"].items()
+    assert not pods.items() <= world.get(JOB, "docs-r1-a1")["metadata"]["labels"].items()
+
+
+def test_many_resources_have_times_of_their_own() -> None:
+    """Between three and five quarters of the period, spread evenly, and always the same."""
+    times = sorted(spread(f"uid-{number}") for number in range(200))
+    assert 0.75 <= times[0] < 0.77
+    assert 1.23 < times[-1] <= 1.25
+    assert max(later - sooner for sooner, later in pairwise(times)) < 0.02
+    assert spread("uid-1") == spread("uid-1")
 
 
 def test_a_restored_resource_knows_its_samples_from_the_manifest() -> None:
