@@ -4,6 +4,7 @@ Which ones is fixed when the run starts: they are copied into a ConfigMap of the
 with its revision and digest. The trainer, which knows the types and the data, chooses the nearest among them.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -68,7 +69,9 @@ async def with_similar(
         return run, None
     else:
         served = {LABEL_ROLE: ROLE_SERVED}
-        offers = offers_of(await cluster.find(CONFIG_MAP, resource.namespace, served), resource)
+        found_here = await cluster.find(CONFIG_MAP, resource.namespace, served)
+        # some milliseconds for each: others are reconciled meanwhile
+        offers = await asyncio.to_thread(offers_of, found_here, resource)
     if not offers:
         return run, None
     offered = [
