@@ -70,7 +70,7 @@ async def with_similar(
     else:
         served = {LABEL_ROLE: ROLE_SERVED}
         found_here = await cluster.find(CONFIG_MAP, resource.namespace, served)
-        # some milliseconds for each: others are reconciled meanwhile
+        # half a millisecond for each, and there may be hundreds: others are reconciled meanwhile
         offers = await asyncio.to_thread(offers_of, found_here, resource)
     if not offers:
         return run, None
