@@ -251,6 +251,7 @@ CHANGES_NOTHING: dict[str, dict[str, Any]] = {
     "nothing to compare with": {"compareWith": []},
     "journal of a class": {"job": {"journal": {"storage": "5Gi", "storageClassName": "fast"}}},
     "journal of a claim": {"job": {"journal": {"claimName": "answers"}}},
+    "retrain": {"retrain": {"onDatasetChange": "Never", "onModelChange": "Always"}},
     "suspend": {"suspend": True},
     "budget": {"budget": {"maxDuration": "1h30m", "maxModelCalls": 100}},
     "job": {"job": {"resources": {"limits": {"memory": "4Gi"}}, "backoffLimit": 0, "podLabels": {"a": "b"}}},
