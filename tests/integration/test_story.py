@@ -18,7 +18,7 @@ from tests.unit.test_docs_releases import PAGE as RELEASES
 PAGE = DOCS / "story.md"
 FREE = {"rollback", "the newest again", "backup", "restore into an empty cluster"}
 """Steps that ask no model."""
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 580
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -50,10 +51,14 @@ PAUSE_SECONDS = 0.1
 
 
 class Sandbox:
-    """A cluster with the operator in it, kept in a state folder; found again there by any process."""
+    """A cluster with the operator in it, kept in a state folder; found again there by any process.
 
-    def __init__(self, state: Path) -> None:
+    `variables` are further ones of the operator's, over those of the sandbox.
+    """
+
+    def __init__(self, state: Path, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         self.cluster = Cluster(state)
+        self._variables = variables
         self.own_server = os.environ.get("OLLAMA_BASE_URL", "").rstrip("/")
 
     @property
@@ -122,7 +127,11 @@ class Sandbox:
     def _install(self, model_server: str, say: Say) -> None:
         say("applying the CRD, the operator's rights and the operator")
         self.cluster.define(CRD)
-        objects = {"apiVersion": "v1", "kind": "List", "items": operator_objects(model_server)}
+        objects = {
+            "apiVersion": "v1",
+            "kind": "List",
+            "items": operator_objects(model_server, self._variables),
+        }
         self.cluster.kubectl("apply", "--filename=-", input=json.dumps(objects))
         self.wait_for("the operator", self._rolled_out)
 
@@ -136,22 +145,23 @@ def default_state() -> Path:
     return cache_folder(os.environ) / "sandbox"
 
 
-def operator_objects(model_server: str) -> list[Json]:
-    """What users install, with the sandbox's image and settings put into it."""
+def operator_objects(model_server: str, variables: Mapping[str, str] = MappingProxyType({})) -> list[Json]:
+    """What users install, with the sandbox's image and settings put into it, and further variables."""
     objects: list[Json] = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
     (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
     port = free_ports().api  # pods share the machine's network, and there may be another sandbox
     container["ports"] = [{"name": "probes", "containerPort": port}]
-    variables = {one["name"]: one["value"] for one in container["env"]} | {
+    settings = {one["name"]: one["value"] for one in container["env"]} | {
         "OLLAMA_BASE_URL": model_server,
         "OLLAMA_MODEL_GENERATION": MODEL,
         "OLLAMA_NUM_PARALLEL": str(SLOTS),
         "TRAININGS_PER_SERVER": str(TRAININGS),
         "TRAINER_IMAGE": IMAGE,
         "HEALTH_PORT": str(port),
+        **variables,
     }
     container["image"] = IMAGE
-    container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+    container["env"] = [{"name": name, "value": value} for name, value in settings.items()]
     return objects
 
 

@@ -12,13 +12,15 @@ from typing import Literal
 from tests.sandbox.cluster import REPOSITORY
 from tests.sandbox.environment import Sandbox
 from tests.sandbox.progress import Say
-from tests.sandbox.story import releases, restore
+from tests.sandbox.story import drift, releases, restore
 from tests.sandbox.story.stage import Stage
 from tests.sandbox.story.telling import Scene, alive, as_json, table
 
 SAMPLES = REPOSITORY / "crds" / "samples" / "tech-docs.jsonl"
 FIRST_SAMPLES = 120
 """What the team has labelled when the story begins; the others come later."""
+LOOK_SECONDS = 5
+"""How often the operator looks whether the model is still the same; a user's does each 5 minutes."""
 SIMULATED = (
     "The model is SIMULATED: its answers come from the prompt by rules. The figures show what the operator",
     "does with good and bad prompts, not how good a language model is.",
@@ -49,7 +51,7 @@ def play(folder: Path, output: Literal["text", "json"]) -> int:
 
 def _simulated(state: Path) -> Sandbox:
     """A sandbox with the simulated model, whatever the environment names: the story is about its answers."""
-    sandbox = Sandbox(state)
+    sandbox = Sandbox(state, {"RESYNC_SECONDS": str(LOOK_SECONDS)})
     sandbox.own_server = ""
     return sandbox
 
@@ -67,8 +69,11 @@ def _scenes(ours: Sandbox, empty: Sandbox, folder: Path, say: Say) -> list[Scene
         _played("a better one", stage, releases.better),
         _played("rollback", stage, releases.rollback),
         _played("the newest again", stage, releases.forward),
+        _played("data changed without loss", stage, partial(drift.more_data, lines=samples)),
+        _played("data changed with loss", stage, partial(drift.other_labels, lines=samples)),
+        _played("model digest changed", stage, drift.other_model),
+        _played("backup", stage, restore.backup),
     ]
-    scenes.append(_played("backup", stage, restore.backup))
     say("Another control plane, empty but for the operator, with a SIMULATED model server of its own")
     with alive(say, lambda: ""):
         empty.up(say)
