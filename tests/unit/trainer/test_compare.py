@@ -25,11 +25,15 @@ from tests.unit.trainer.test_semantic_run import first_word
 
 HERE, THERE = "http://ollama", "http://gpu"
 BASELINE_CALLS = 30
+NAMES = ["tiny:1b", "poor:1b", "good:7b"]
 SMALL: dict[str, Any] = {"auto": "manual", "optimizer": {"numCandidates": 2, "numTrials": 3}}
 
 
 def status(name: str, endpoint: str = HERE) -> dict[str, str]:
     return {"name": name, "digest": f"sha256:{name}", "endpoint": endpoint, "source": "spec"}
+
+
+OTHERS = [status(name) for name in NAMES[1:]]
 
 
 def rivals(*models: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -99,9 +103,8 @@ class _Server:
 Ran = tuple[int, RecordedReport, Servers]
 
 
-@pytest.fixture
-def compare(tmp_path: Path) -> Callable[..., Ran]:
-    """A run of 40 samples with one journal for all attempts."""
+def comparing(tmp_path: Path) -> Callable[..., Ran]:
+    """Makes attempts at runs of 40 samples, with one journal for all unless another is named."""
     (tmp_path / "samples.jsonl").write_text("\n".join(json.dumps(row) for row in samples(40)))
 
     def run(
@@ -122,6 +125,18 @@ def compare(tmp_path: Path) -> Callable[..., Ran]:
     return run
 
 
+@pytest.fixture
+def compare(tmp_path: Path) -> Callable[..., Ran]:
+    """Makes attempts, in a folder of the test's own."""
+    return comparing(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """An undisturbed run of three models."""
+    return comparing(tmp_path_factory.mktemp("whole"))(*OTHERS)
+
+
 def result(sink: RecordedReport) -> Prompts:
     return Prompts.model_validate_json(sink.data[RESULT_KEY])
 
@@ -136,9 +151,9 @@ def model_of(prompts: Prompts) -> set[str]:
     return {json.loads(prompt.files.request)["model"] for prompt in found}
 
 
-def test_the_best_by_validation_gets_the_run(compare: Callable[..., Ran]) -> None:
+def test_the_best_by_validation_gets_the_run(whole: Ran) -> None:
     """Its name and digest in requests and manifest, the baseline is that of spec.model, one row for each."""
-    code, sink, _ = compare(status("poor:1b"), status("good:7b"))
+    code, sink, _ = whole
     assert code == SUCCESS
     found, table = result(sink), rows(sink)
     assert list(table) == ["tiny:1b", "poor:1b", "good:7b"]
@@ -155,9 +170,9 @@ def test_the_best_by_validation_gets_the_run(compare: Callable[..., Ran]) -> Non
     assert found.metrics.entities.f1 == 1.0
 
 
-def test_the_table_has_numbers_of_each_and_the_manifest_the_same(compare: Callable[..., Ran]) -> None:
+def test_the_table_has_numbers_of_each_and_the_manifest_the_same(whole: Ran) -> None:
     """F1 with interval of the held-out part, validation F1, calls to the last one, time."""
-    _, sink, servers = compare(status("poor:1b"), status("good:7b"))
+    _, sink, servers = whole
     table = rows(sink)
     for name, row in table.items():
         baseline = BASELINE_CALLS if name == "tiny:1b" else 0
@@ -303,38 +318,40 @@ def test_without_held_out_documents_the_choice_is_the_same(compare: Callable[...
     assert (row.entities.f1, row.entities.confidence_interval) == (None, None)
 
 
-@pytest.mark.parametrize("model", ["tiny:1b", "poor:1b", "good:7b"])
-def test_killed_in_any_model_nothing_is_asked_twice(compare: Callable[..., Ran], model: str) -> None:
+@pytest.mark.parametrize("model", NAMES)
+def test_killed_in_any_model_nothing_is_asked_twice(
+    compare: Callable[..., Ran], whole: Ran, model: str
+) -> None:
     """The second attempt asks what is missing, of the model that was at work and those after it, and ends
     with the bytes of an undisturbed run.
     """
-    names = ["tiny:1b", "poor:1b", "good:7b"]
-    others = [status(name) for name in names[1:]]
-    code, whole, undisturbed = compare(*others, journal="undisturbed")
-    assert code == SUCCESS
-    before = sum(undisturbed.of(name) for name in names[: names.index(model)])
+    _, finished, undisturbed = whole
+    before = sum(undisturbed.of(name) for name in NAMES[: NAMES.index(model)])
     sink = RecordedReport()
-    code, _, first = compare(*others, servers=Servers(fails_after=before + 50), sink=sink)
+    code, _, first = compare(*OTHERS, servers=Servers(fails_after=before + 50), sink=sink)
     assert code == MAY_PASS
-    code, sink, second = compare(*others, sink=sink)
+    code, sink, second = compare(*OTHERS, sink=sink)
     assert code == SUCCESS
-    for name in names[: names.index(model)]:
+    for name in NAMES[: NAMES.index(model)]:
         assert second.of(name) == 0, "a model whose turn was over is not loaded again"
     assert len(first.asked) + len(second.asked) == len(undisturbed.asked)
-    assert result(sink).entities == result(whole).entities
-    assert result(sink).relations == result(whole).relations
-    assert result(sink).metrics == result(whole).metrics
+    assert result(sink).entities == result(finished).entities
+    assert result(sink).relations == result(finished).relations
+    assert result(sink).metrics == result(finished).metrics
     spent = sink.report.spent
     assert spent
     assert spent.calls == len(undisturbed.asked)
-    assert [row.model_calls for row in sink.report.models] == [row.model_calls for row in whole.report.models]
+    assert [row.model_calls for row in sink.report.models] == [
+        row.model_calls for row in finished.report.models
+    ]
 
 
-def test_a_budget_is_shared_and_what_is_left_over_goes_to_the_next(compare: Callable[..., Ran]) -> None:
-    """Too little for three whole searches: none takes all, each is cut or through, and a choice is made."""
-    _, _, servers = compare(status("a:1b"), status("b:1b"), journal="whole")
-    calls = len(servers.asked)
-    code, sink, servers = compare(status("a:1b"), status("b:1b"), budget={"calls": calls // 2})
+def test_a_budget_is_shared_and_what_is_left_over_goes_to_the_next(
+    compare: Callable[..., Ran], whole: Ran
+) -> None:
+    """Three quarters of three searches: none takes all, each is cut or through, and a choice is made."""
+    calls = len(whole[2].asked)
+    code, sink, servers = compare(*OTHERS, budget={"calls": calls * 3 // 4})
     assert code == SUCCESS
     assert sink.report.budget_exhausted
     states = [row.state for row in sink.report.models]
@@ -343,7 +360,7 @@ def test_a_budget_is_shared_and_what_is_left_over_goes_to_the_next(compare: Call
     used = [row.model_calls for row in sink.report.models]
     assert max(used) <= 2 * min(used)
     held_out = 3 * 30
-    assert len(servers.asked) <= calls // 2 + held_out
+    assert len(servers.asked) <= calls * 3 // 4 + held_out
 
 
 def test_a_model_that_the_budget_leaves_nothing_for_is_not_compared_and_told(
@@ -371,20 +388,21 @@ def test_a_budget_without_one_score_is_a_failure_of_the_run(compare: Callable[..
     assert RESULT_KEY not in sink.data
 
 
-def test_progress_covers_all_models_and_never_falls(compare: Callable[..., Ran]) -> None:
-    """Half of the searches' part is left when the first of two models is through."""
-    code, sink, servers = compare(status("good:7b"))
+def test_progress_covers_all_models_and_never_falls(whole: Ran) -> None:
+    """Two thirds of the searches' part are done when the second of three models is through."""
+    code, sink, servers = whole
     assert code == SUCCESS
     written = [json.loads(one["report.json"]) for one in sink.writes if "report.json" in one]
     percents = [one["progress"]["percent"] for one in written]
     assert percents == sorted(percents)
-    second = [one["progress"] for one in written if "model 2 of 2" in one["progress"].get("message", "")]
-    assert all(45 <= one["percent"] <= 80 for one in second)
+    second = [one["progress"] for one in written if "model 3 of 3" in one["progress"].get("message", "")]
+    assert all(56 <= one["percent"] <= 80 for one in second)
     assert written[-1]["progress"]["modelCalls"] == len(servers.asked)
 
 
-def test_seen_and_held_out_are_the_same_for_all(compare: Callable[..., Ran], tmp_path: Path) -> None:
+def test_seen_and_held_out_are_the_same_for_all(whole: Ran, tmp_path: Path) -> None:
     """One reading and one split: the manifest's texts are those of the run's parts."""
-    _, sink, _ = compare(status("good:7b"))
+    comparing(tmp_path)
+    _, sink, _ = whole
     parts = read_material(make_run(), tmp_path).parts
     assert result(sink).manifest["heldOut"] == sorted(text_digest(one.text) for one in parts.test)
