@@ -13,7 +13,10 @@ from domaintraining.trainer.search.program import examples, program_prompt
 from domaintraining.trainer.search.similar import alike_text, candidate, cosine, evaluated, packed, ranked
 from tests.unit.trainer.scripted import make_run, parsed
 
-TYPES: dict[Task, frozenset[str]] = {"entities": frozenset({"PERSON", "FIRM"}), "relations": frozenset({"WORKS_FOR"})}
+TYPES: dict[Task, frozenset[str]] = {
+    "entities": frozenset({"PERSON", "FIRM"}),
+    "relations": frozenset({"WORKS_FOR"}),
+}
 KINDS = (TypeDefinition(name="PERSON"), TypeDefinition(name="FIRM"))
 ENTITIES = Form("entities", KINDS, chain_of_thought=True, instruction="Extract.")
 RELATIONS = Form(
