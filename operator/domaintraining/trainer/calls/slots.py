@@ -50,6 +50,7 @@ class _Slot:
 
 @dataclass(eq=False, slots=True)
 class _Lot:
+    first: bool
     prefix: Prompt
     wish: Wish
     waiting: deque[tuple[Hashable, Prompt]] = field(default_factory=deque)
@@ -66,7 +67,7 @@ class Slots:
     def __init__(self, count: int) -> None:
         self._slots: list[_Slot] = []
         self.open(count)
-        self._lots: dict[Prompt, _Lot] = {}
+        self._lots: dict[tuple[bool, Prompt], _Lot] = {}
         self._lot_of: dict[Hashable, _Lot] = {}
         self._slot_of: dict[Hashable, _Slot] = {}
 
@@ -76,12 +77,16 @@ class Slots:
 
     def add(self, call: Hashable, prompt: Prompt, wish: Wish) -> None:
         """One more call waits, or one that waits already is wished for earlier."""
-        lot = self._lots.setdefault(prompt[:-1], _Lot(prompt[:-1], wish))
+        lot = self._lot_of.get(call)
+        if lot is not None:
+            lot.wish = min(lot.wish, wish)
+            return
+        # of one prompt, too, what goes before any other is a lot of its own: the rest would go with it
+        key = first, prefix = wish.rank == FIRST, prompt[:-1]
+        lot = self._lot_of[call] = self._lots.setdefault(key, _Lot(first, prefix, wish))
         lot.wish = min(lot.wish, wish) if lot.waiting else wish
-        if call not in self._lot_of:
-            enter = lot.waiting.appendleft if wish.rank < CERTAIN else lot.waiting.append
-            enter((call, prompt))
-            self._lot_of[call] = lot
+        enter = lot.waiting.appendleft if wish.rank < CERTAIN else lot.waiting.append
+        enter((call, prompt))
 
     def drop(self, call: Hashable) -> None:
         """A call that waits is not wanted any more."""
@@ -120,7 +125,7 @@ class Slots:
 
     def _forget(self, lot: _Lot) -> None:
         if not lot.waiting and not lot.serving:
-            del self._lots[lot.prefix]
+            del self._lots[lot.first, lot.prefix]
 
     def _preference(self, lot: _Lot, free: list[_Slot]) -> tuple[float, ...]:
         """What the calls of a lot are sorted by; NOT_YET: its own slots are to serve it."""

@@ -84,6 +84,21 @@ def test_what_is_first_goes_before_all_on_every_slot() -> None:
         assert sorted(str(slots.take()) for _ in range(count)) == [f"first{n}" for n in range(count)]
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_calls_of_the_same_prompt_don_t_come_between_first_ones(count: int) -> None:
+    """Demos come of the prompt that a search starts from: its score, the other's too, go before."""
+    slots = Slots(count)
+    for number in range(8):
+        slots.add(f"first {number}", prompt("ab"[number % 2], f"validation {number}"), Wish(FIRST))
+        slots.add(f"demo {number}", prompt("ab"[number % 2], f"train {number}"), Wish(CRITICAL))
+        slots.add(f"first {number}", prompt("ab"[number % 2], f"validation {number}"), Wish(CRITICAL))
+    order = []
+    while (call := slots.take()) is not None:
+        order.append(str(call).split()[0])
+        slots.free(call)
+    assert order == ["first"] * 8 + ["demo"] * 8
+
+
 def test_with_one_slot_only_reading_counts() -> None:
     """A single slot is busy whatever comes first: it never leaves a prompt that it has read."""
     slots = filled(1, {"a": 2})
