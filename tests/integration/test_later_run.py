@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.trainings import GROUP, Json, apply, ready, status
+from tests.integration.trainings import GROUP, Json, apply, condition, config_map, ready, status
 from tests.integration.waiting import wait_for
 from tests.sandbox.environment import Sandbox
 
@@ -37,6 +37,25 @@ def test_what_is_served_stays_ready_and_an_edit_is_waited_for(sandbox: Sandbox, 
     assert (shown["promptConfig"]["revision"], shown["observedGeneration"]) == (3, 2)
     body: Json = sandbox.cluster.api.get(f"{GROUP}/namespaces/{space}/domaintrainings/docs")
     assert body["metadata"]["generation"] == shown["observedGeneration"]
+
+
+def test_a_rejected_later_run_leaves_what_is_served_ready(sandbox: Sandbox, space: str) -> None:
+    """It makes the same prompt again, and Improved is asked for: kept, not served, nothing stalled."""
+    apply(sandbox, space, tasks=["entities"], acceptance={"require": "Improved"})
+    since, served = _ready(ready(sandbox, space)), config_map(sandbox, space, "docs-prompt")
+    sandbox.cluster.kubectl("annotate", "dt", "docs", f"--namespace={space}", f"{ANNOTATION}={ASKED}")
+    wait_for("the end of run 2", lambda: len(status(sandbox, space)["history"]) == 2, seconds=120)
+    wait_for("rest", lambda: condition(sandbox, space, "Reconciling")[0] != "True")
+    shown = status(sandbox, space)
+    assert [(one["number"], one["reason"]) for one in shown["history"]] == [(2, "Rejected"), (1, "Promoted")]
+    assert _ready(shown) == since
+    assert condition(sandbox, space, "Stalled") == ("", "", "")
+    assert (
+        "not accepted (entities: Unclear where Improved is asked for"
+        in condition(sandbox, space, "Trained")[2]
+    )
+    assert config_map(sandbox, space, "docs-prompt") == served
+    assert config_map(sandbox, space, "docs-prompt-r2")
 
 
 def _ready(shown: Json) -> tuple[str, str, str]:

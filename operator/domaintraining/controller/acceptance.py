@@ -128,7 +128,9 @@ def _lower_end(measured: TaskMetrics) -> str:
         return ""
     if gain.low > 0:
         return f"fewer than {CLEAR_FROM} documents are never enough, "
-    return f"the interval begins {-gain.low + 0.0:.3f} too low, "
+    if gain.low == 0:
+        return "the interval is not all above 0, "
+    return f"the interval begins {-gain.low:.3f} too low, "
 
 
 def _too_low(measured: TaskMetrics, wanted: Wanted) -> str:

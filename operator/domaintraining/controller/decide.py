@@ -19,6 +19,7 @@ from domaintraining.controller.promotion import (
     revision_of,
     wanted,
 )
+from domaintraining.controller.revisions import completion_time
 from domaintraining.controller.spending import goes_further
 from domaintraining.errors import DomainTrainingError
 
@@ -252,16 +253,26 @@ def to_serve(observed: Observed) -> Revision | None:
 def to_stop(observed: Observed, run: int) -> tuple[JobState, ...]:
     """Jobs of other runs without a result than the one that goes on, and those whose attempt was given up.
 
-    A Job whose result was taken over ends by itself.
+    A Job whose result was taken over ends by itself; one whose revision was restored meanwhile does not.
     """
     record = observed.record
     failed = record is not None and record.attempt.failure is not None
     over = {revision.number for revision in observed.trained}
+    if record is not None and _restored_meanwhile(observed, record):
+        over, run = over - {record.run.number}, 0
     return tuple(
         job
         for job in observed.jobs
         if job.owned and job.active and job.run not in over and (job.run != run or failed)
     )
+
+
+def _restored_meanwhile(observed: Observed, record: RunRecord) -> bool:
+    """Whether the last run's revision is of a run that had ended before this one began."""
+    began = moment(record.attempt.start_time)
+    kept = (one for one in observed.trained if one.number == record.run.number)
+    ended = [moment(completion_time(one) or "") for one in kept]
+    return began is not None and any(end is not None and end < began for end in ended)
 
 
 def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:

@@ -42,6 +42,8 @@ UNCLEAR_BY = (
     "F1 0.800 is +0.020 to the served prompt (95 % interval -0.020 to +0.060 on 40 documents); "
     "about 160 documents would settle it"
 )
+EQUAL = measured("Unclear", 0.0, 0.0).model_copy(update={"documents_needed": None})
+EQUAL_BY = "F1 0.800 is +0.000 to the served prompt (95 % interval +0.000 to +0.000 on 40 documents)"
 FEW = (
     "F1 0.800 is +0.050 to the served prompt (95 % interval +0.020 to +0.080 on 12 documents); "
     "about 20 documents would settle it"
@@ -82,6 +84,11 @@ def test_what_passes(wanted: Wanted, passes: tuple[bool, bool, bool, bool]) -> N
             UNCLEAR,
             Wanted("Improved"),
             f"{ASKED}: the interval begins 0.020 too low, {UNCLEAR_BY}",
+        ),
+        (
+            EQUAL,
+            Wanted("Improved"),
+            f"{ASKED}: the interval is not all above 0, {EQUAL_BY}",
         ),
         (
             measured("Unclear", 0.05, 0.03, documents=12).model_copy(update={"documents_needed": 5}),

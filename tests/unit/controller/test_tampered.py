@@ -123,6 +123,26 @@ def test_a_restored_resource_serves_what_it_had_without_a_job(*, stale: bool) ->
     assert world.names(JOB) == ["docs-r2-a1"]
 
 
+def test_prompts_that_are_restored_after_their_resource_stop_the_run_that_it_began() -> None:
+    """Each further call would be for nothing."""
+    made = World()
+    made.train(BETTER)
+    late = World()
+    late.now += timedelta(hours=1)
+    late.settle()
+    late.run_pod()
+    late.settle()
+    assert late.names(JOB) == ["docs-r1-a1"]
+    for name in ("docs-prompt", "docs-prompt-r0", "docs-prompt-r1"):
+        prompt = made.get(CONFIG_MAP, name)
+        del prompt["metadata"]["ownerReferences"]
+        late._put(prompt)
+    late.settle()
+    assert late.names(JOB) == []
+    assert late.conditions["Ready"] == ("True", "Promoted")
+    assert late.get(CONFIG_MAP, "docs-prompt")["data"] == made.get(CONFIG_MAP, "docs-prompt")["data"]
+
+
 def test_a_prompt_that_somebody_else_controls_is_told_and_left_alone() -> None:
     """Only references to a resource of this kind are ours to replace."""
     world = World()
