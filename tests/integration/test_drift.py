@@ -122,7 +122,6 @@ def test_samples_that_changed_are_measured_and_a_loss_starts_one_run(sandbox: Sa
     ended(sandbox, space)
     assert condition(sandbox, space, "Ready")[0] == "True"
     tidied(sandbox, space)
-    shown = status(sandbox, space)
     assert runs(sandbox, space) == ["docs-r1-a1", "docs-r2-a1"], condition(sandbox, space, "Stalled")
 
 
