@@ -6,7 +6,7 @@ two are as good MIPROv2's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import numpy as np
 from domaintraining.api.similar import Considered, DataVector, Offer, Similar
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import wire
+from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.embedding import embed_body, vectors_of
@@ -125,13 +126,19 @@ class SimilarDomains:
         if len({vectors.shape[1] for vectors in rows}) == 1:
             self.vector = packed(np.concatenate(rows), model.name, model.digest)
 
+    def _types(self) -> dict[Task, frozenset[str]]:
+        """The closed lists; a task that the run has not may have no labels, and then has none."""
+        types = {}
+        for task in TASKS:
+            with suppress(DomainTrainingError):  # of the run's own tasks there is one: they have forms
+                kinds = closed_types(self._material.parts, self._run.types, task)
+                types[task] = frozenset(kind.name for kind in kinds)
+        return types
+
     def choose(self) -> None:
         """Rank the domains and take, for each task, the nearest whose prompts may be tried."""
         run, parts = self._run, self._material.parts
-        types = {
-            task: frozenset(kind.name for kind in closed_types(parts, run.types, task)) for task in TASKS
-        }
-        known = {task: names for task, names in types.items() if names}
+        known = self._types()
         self._near = ranked(
             self._offers, {task: known.get(task, frozenset()) for task in run.tasks}, self.vector
         )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -51,9 +52,15 @@ class Given:
     """A run with offers, and what came of it."""
 
     def __init__(
-        self, folder: Path, model: Any, offers: list[Offer], journal: str = "journal", **run: Any
+        self,
+        folder: Path,
+        model: Any,
+        offers: list[Offer],
+        journal: str = "journal",
+        labels: Mapping[str, Any] = MappingProxyType({}),
+        **run: Any,
     ) -> None:
-        (folder / "samples.jsonl").write_text("\n".join(json.dumps(row) for row in samples(40)))
+        (folder / "samples.jsonl").write_text("\n".join(json.dumps({**row, **labels}) for row in samples(40)))
         (folder / "similar").mkdir(exist_ok=True)
         (folder / journal).mkdir(exist_ok=True)
         for one in offers:
@@ -102,6 +109,12 @@ def test_calls_are_planned_and_counted(won: Given) -> None:
     asked = [body for body in won.server.bodies if MAGIC in json.dumps(body["messages"])]
     validation = won.manifest["dataset"]["validation"]
     assert len([body for body in asked if "format" in body]) >= validation
+
+
+def test_a_task_that_the_run_has_not_needs_no_labels(tmp_path: Path) -> None:
+    """Samples that say there are no relations are samples for entities, beside similar domains as well."""
+    given = Given(tmp_path, taught, [offer("manuals")], labels={"relations": []}, tasks=["entities"])
+    assert given.manifest["similar"]["won"] == {"entities": "manuals"}
 
 
 def test_where_none_is_better_mipros_own_stays(tmp_path: Path) -> None:
