@@ -1,7 +1,12 @@
 """All reasons of conditions: one table, from which the docs are generated."""
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+from domaintraining.api.graphreasons import GRAPH_ROWS
+from domaintraining.api.remedy import ReasonRow
+
+__all__ = ["DATASET_REASONS", "REASONS", "Reason", "ReasonRow"]
 
 
 class Reason(StrEnum):
@@ -51,25 +56,21 @@ class Reason(StrEnum):
     PROMPT_TOO_LONG = "PromptTooLong"
     RESULT_TOO_LARGE = "ResultTooLarge"
     RESULT_INVALID = "ResultInvalid"
+    # GraphSynced
+    GRAPH_SYNCED = "GraphSynced"
+    GRAPH_PENDING = "GraphPending"
+    GRAPH_DISABLED = "GraphDisabled"
+    GRAPH_NOT_CONFIGURED = "GraphNotConfigured"
+    GRAPH_UNAVAILABLE = "GraphUnavailable"
+    GRAPH_REFUSED = "GraphRefused"
+    GRAPH_INVALID = "GraphInvalid"
+    DOMAIN_NOT_OWNED = "DomainNotOwned"
     # others
     NOT_ACCEPTED = "NotAccepted"
     NO_PROMPT = "NoPrompt"
     NO_HELD_OUT_DATA = "NoHeldOutData"
     REVISION_NOT_FOUND = "RevisionNotFound"
     OBJECTS_REFUSED = "ObjectsRefused"
-
-
-class ReasonRow(NamedTuple):
-    """What a reason means and what to do about it."""
-
-    meaning: str
-    """What happened."""
-    remedy: str
-    """What a person does next."""
-    stalled: bool = False
-    """Whether it needs a person: the run stands still until something changes."""
-    passes: bool = False
-    """Whether the controller tries again with backoff because the cause may pass."""
 
 
 REASONS: Final[dict[Reason, ReasonRow]] = {
@@ -280,6 +281,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Read the message: most often a right of the operator is missing; it is tried again.",
         passes=True,
     ),
+    **{Reason(name): row for name, row in GRAPH_ROWS.items()},
 }
 
 DATASET_REASONS: Final = frozenset(

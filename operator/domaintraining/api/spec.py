@@ -8,6 +8,7 @@ from domaintraining.api.acceptance import Acceptance
 from domaintraining.api.base import ApiModel
 from domaintraining.api.budget import Budget
 from domaintraining.api.dataset import Dataset, Split
+from domaintraining.api.graph import GraphSpec
 from domaintraining.api.job import Job
 from domaintraining.api.model import Model, ModelName, ModelOptions, Think
 from domaintraining.api.rules import (
@@ -216,6 +217,8 @@ class DomainTrainingSpec(ApiModel):
     training.aegisrag.io/keep=true."""
     job: Job = Job()
     """The Job that trains."""
+    graph: GraphSpec = GraphSpec()
+    """The domain in Neo4j. Nothing here starts a run or holds one up."""
 
     model_config = {
         "json_schema_extra": rules(

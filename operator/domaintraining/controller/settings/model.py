@@ -9,6 +9,7 @@ from typing import Final
 
 from domaintraining.api.job import Resources, Toleration
 from domaintraining.api.spec import Auto
+from domaintraining.controller.settings.graph import GraphSettings, read_graph
 from domaintraining.controller.settings.patterns import (
     MODEL,
     any_value_matches,
@@ -91,6 +92,8 @@ class Settings:
     """OUTAGE_SECONDS: how long a trainer waits for a failing model server, 1 to 86,400."""
     namespaces: tuple[str, ...] = ()
     """WATCH_NAMESPACES: the watched namespaces; none means all."""
+    graph: GraphSettings | None = None
+    """The Neo4j server; None: there is none."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
@@ -131,6 +134,7 @@ class Settings:
             resync_seconds=source.number("RESYNC_SECONDS", cls.resync_seconds, ONE_DAY),
             outage_seconds=source.number("OUTAGE_SECONDS", cls.outage_seconds, ONE_DAY),
             namespaces=source.object_names("WATCH_NAMESPACES"),
+            graph=read_graph(environ, source.faults),
         )
         if source.faults:
             raise SettingsError("; ".join(source.faults))
@@ -217,8 +221,8 @@ class Settings:
 
     @cached_property
     def _digest(self) -> str:
-        queued = {"trainings_per_server", "health_port", "resync_seconds", "namespaces"}
-        content = {name: value for name, value in asdict(self).items() if name not in queued}
+        left_out = {"trainings_per_server", "health_port", "resync_seconds", "namespaces", "graph"}
+        content = {name: value for name, value in asdict(self).items() if name not in left_out}
         content["model_servers"] = [[one.endpoint, one.requests] for one in self.model_servers]
         content["trainer_resources"] = self.trainer_resources.model_dump(mode="json")
         text = json.dumps(content, sort_keys=True)
