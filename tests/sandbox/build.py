@@ -54,7 +54,7 @@ def built(program: GoProgram, say: Say) -> Path:
     if binary.exists():
         return binary
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _only_builder(folder.parent / "build.lock", say):
+    with only_builder(folder.parent / "build.lock", say):
         if not binary.exists():
             _build(program, folder, say)
     return binary
@@ -157,7 +157,8 @@ def set_variables(values: Mapping[str, str]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _only_builder(lock: Path, say: Say) -> Iterator[None]:
+def only_builder(lock: Path, say: Say) -> Iterator[None]:
+    """Holds the lock of the cache, so that one process at a time fills it; `say` hears of the wait."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
