@@ -35,7 +35,9 @@ class Part:
 
 
 PARTS: Final[Mapping[str, Part]] = {
-    "requirements-controller.lock": Part(frozenset({"aiohttp", "kopf", "kubernetes", "pydantic", "pyyaml"})),
+    "requirements-controller.lock": Part(
+        frozenset({"aiohttp", "kopf", "kubernetes", "neo4j", "pydantic", "pyyaml"})
+    ),
     "requirements-trainer.lock": Part(
         frozenset({"dspy", "numpy", "optuna", "pydantic", "pyyaml", "urllib3"}),
         # DSPy loads LiteLLM and the OpenAI client only where an LM has no engine of its own, as ours has;

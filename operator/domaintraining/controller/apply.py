@@ -222,7 +222,8 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     assert report.baseline is not None
     assert report.report is not None
     run = record.run
-    facts = spending(run, report.report) | {"completionTime": rfc3339(observed.now)}
+    times = {"startTime": record.attempt.start_time, "completionTime": rfc3339(observed.now)}
+    facts = spending(run, report.report) | times
     tasks = judge(report.result.metrics, run.tasks, observed.resource.spec.acceptance)
     accepted = tuple(task for task in TASKS if task in tasks and tasks[task].passed)
     data = revision_data(report.result, report.baseline, run, accepted, facts)

@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from domaintraining.api.names import GROUP, KIND, VERSION
-from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.reasons import Reason
 from domaintraining.api.status import DomainTrainingStatus, wire
 from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
-from domaintraining.controller.decide import Plan, Step, decide, next_attempt_time, pin_problem
+from domaintraining.controller.decide import Plan, Step, decide, pin_problem
+from domaintraining.controller.graph.sync import GraphSync
+from domaintraining.controller.graph.told import named, with_graph
 from domaintraining.controller.held import is_held
+from domaintraining.controller.looks import is_far, next_look
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.network import Network
@@ -21,7 +24,7 @@ from domaintraining.controller.news import news, only_progress
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource
 from domaintraining.controller.outages import Outages
-from domaintraining.controller.places import FRONT, Places
+from domaintraining.controller.places import Places
 from domaintraining.controller.preflight import (
     check_data,
     check_embedding_model,
@@ -33,6 +36,7 @@ from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import (
+    OUTAGES,
     TURN_KEPT,
     is_held_up,
     is_queued,
@@ -48,12 +52,6 @@ MOST_STEPS: Final = 8
 """Steps of one reconcile; more than any path from nothing to rest needs."""
 PROGRESS_PAUSE: Final = timedelta(seconds=3)
 """Shortest time between two status writes that tell of progress only."""
-LOOK_AGAIN: Final = 30.0
-PODLESS_LOOK: Final = 5.0
-"""Nothing that is watched changes when a Job's pod is refused, nor when a quota is raised."""
-PULL_LOOK: Final = 2.0
-SERVER_LOOK: Final = 10.0
-"""A server that is down is asked this often by those whose turn it is, and by all that were passed over."""
 
 
 @dataclass
@@ -68,6 +66,8 @@ class Reconciler:
     """Where trainers may go; without one, their pods get no network policy."""
     wake: Callable[[Key], None] = lambda _key: None
     """Puts a key on the queue; without one, what a pull does is seen at the next look."""
+    graph: GraphSync | None = None
+    """Writes domains into Neo4j; None: the operator has none."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _written: dict[Key, datetime] = field(default_factory=dict)
     """When each status was written last: only paces what is written next."""
@@ -97,11 +97,13 @@ class Reconciler:
         body = await self.cluster.get(DOMAIN_TRAINING, *key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._written.pop(key, None)
+            if self.graph is not None:
+                self.graph.forget(key)
             await self.places.leave(key, waits=False, running=False)
             return None
         resource = read_resource(body)
         observed, outcome = await self._advance(resource)
-        status = project(observed, outcome)
+        status = with_graph(self.graph, observed, outcome.plan, project(observed, outcome))
         written = await self._write(resource, status, self._pace(observed))
         problem = outcome.problem
         await self.places.leave(
@@ -112,7 +114,9 @@ class Reconciler:
             running=any(job.active and not job.suspended for job in observed.jobs),
         )
         return (
-            self._again(observed, outcome) if written or _is_far(observed) else PROGRESS_PAUSE.total_seconds()
+            next_look(observed, outcome, self.places.askers(key))
+            if written or is_far(observed)
+            else PROGRESS_PAUSE.total_seconds()
         )
 
     async def _advance(self, resource: Resource) -> tuple[Observed, Outcome]:
@@ -144,20 +148,22 @@ class Reconciler:
             return apply.with_preflight(observed, replace(preflight, model_problem=error))
         place = await self.places.stand(resource)
         if place is None or not is_queued(resource):
-            preflight = await self._asked(resource, preflight, waits=place is not None)
+            preflight = await self._asked(observed, preflight, plan.run, waits=place is not None)
             if preflight.problem is None and is_held_up(resource):
                 self.places.line_up(resource.key)
                 place = await self.places.stand(resource)
         place = place if preflight.problem is None else None
         return replace(apply.with_preflight(observed, preflight), place=place)
 
-    async def _asked(self, resource: Resource, preflight: Preflight, *, waits: bool) -> Preflight:
+    async def _asked(self, observed: Observed, preflight: Preflight, run: int, *, waits: bool) -> Preflight:
         """The checks with what the model servers say; one that is down is no news to who waits anyway."""
+        resource = observed.resource
         servers = uses_of_spec(resource, self.settings).keys()
-        asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(resource.key))
         try:
             if waits:
                 self.outages.check(servers)
+            resource = await named(self.graph, observed, run)
+            asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(resource.key))
             return replace(
                 preflight,
                 model=await check_model(*asked),
@@ -167,8 +173,8 @@ class Reconciler:
         except DomainTrainingError as error:
             if error.reason is Reason.MODEL_SERVER_UNAVAILABLE:
                 self.outages.learn(servers, error)
-                if waits and not is_held_up(resource):
-                    return preflight
+            if error.reason in OUTAGES and waits and not is_held_up(resource):
+                return preflight
             return replace(preflight, model_problem=error)
 
     async def _apply(self, observed: Observed, plan: Plan) -> bool:
@@ -220,7 +226,7 @@ class Reconciler:
 
     def _pace(self, observed: Observed) -> timedelta:
         """Shortest time between two writes of progress or position; far back, positions wait for a resync."""
-        return timedelta(seconds=self.settings.resync_seconds / 2) if _is_far(observed) else PROGRESS_PAUSE
+        return timedelta(seconds=self.settings.resync_seconds / 2) if is_far(observed) else PROGRESS_PAUSE
 
     async def _write(self, resource: Resource, status: DomainTrainingStatus, pace: timedelta) -> bool:
         """Write the status where it differs; gives False where progress alone has to wait."""
@@ -253,35 +259,11 @@ class Reconciler:
             )
             await self.cluster.post_event(body)
 
-    def _again(self, observed: Observed, outcome: Outcome) -> float | None:
-        """When to look again without an event: what is not watched is polled."""
-        problem, step = outcome.problem, outcome.plan.step
-        if problem is not None:
-            if problem.reason == "ModelPulling":
-                return PULL_LOOK
-            key = observed.resource.key
-            return SERVER_LOOK * self.places.askers(key) if REASONS[problem.reason].passes else LOOK_AGAIN
-        if step is Step.WAIT and observed.record is not None:
-            due = next_attempt_time(observed.record)
-            left = (due - observed.now).total_seconds() if due else LOOK_AGAIN
-            return max(1.0, min(left, LOOK_AGAIN))
-        if step is Step.SUPERSEDE:
-            return 0.0
-        if observed.job is not None and observed.job.podless and observed.job.held_since is not None:
-            return PODLESS_LOOK
-        held = _is_far(observed) or (observed.job is not None and observed.job.suspended)
-        return None if held or step in (Step.REST, Step.SUSPEND) else LOOK_AGAIN
-
 
 def _is_checked(observed: Observed) -> bool:
     """Whether the models were asked for, or will be when it is its turn."""
     preflight = observed.preflight or Preflight()
     return preflight.model is not None or preflight.problem is not None or observed.place is not None
-
-
-def _is_far(observed: Observed) -> bool:
-    """Whether it waits so far back that only a resync looks at it."""
-    return observed.place is not None and observed.place.position > FRONT
 
 
 def status_body(resource: Resource, status: DomainTrainingStatus) -> Object:

@@ -3,13 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from functools import cached_property
+from typing import Final, Protocol
 
 from domaintraining.controller.workqueue import Key
+from domaintraining.errors import DomainTrainingError
 
+PROGRESS: Final = frozenset({"current_step", "progress_percent"})
+"""Properties of a TrainingLog that move all the time while a run goes."""
+MOST_LINES: Final = 200
+"""Log messages that a TrainingLog keeps, the newest."""
 Value = str | int | float | datetime | None
 """A property; None removes it."""
 
@@ -49,6 +55,7 @@ class Domain:
     created: str = ""
     policy: str = ""
     """Deletion policy that its owner had."""
+    status: str = ""
     rank: int = 0
     """How far the run was that it was written for last, see `Wanted.rank`."""
     written: str = ""
@@ -58,8 +65,24 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Log:
+    """What the TrainingLog of one run should hold."""
+
+    id: str
+    properties: Mapping[str, Value]
+    lines: tuple[str, ...] = ()
+    """What its log_messages should hold, in this order; each is appended once."""
+
+    @property
+    def outline(self) -> list[object]:
+        """Everything but progress."""
+        still = {key: one for key, one in self.properties.items() if key not in PROGRESS}
+        return [self.id, still]
+
+
+@dataclass(frozen=True)
 class Wanted:
-    """What a domain and the log of its last run should hold: a function of the cluster's objects alone."""
+    """What a domain and the logs of its runs should hold: a function of the cluster's objects alone."""
 
     domain: str
     """Name of the domain."""
@@ -70,23 +93,19 @@ class Wanted:
     """Of the domain; others stay as they are."""
     created: Mapping[str, Value]
     """Of a domain that is not there yet, beside them."""
-    log_id: str = ""
-    """Of the TrainingLog; empty: there was no run yet."""
-    log: Mapping[str, Value] = field(default_factory=dict)
-    """Properties of the TrainingLog."""
-    lines: tuple[str, ...] = ()
-    """What its log_messages should hold, in this order; each is appended once."""
+    logs: tuple[Log, ...] = ()
+    """Of all runs that the cluster tells of, the last one last."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes with everything that is to be written."""
-        return _digest([self.outline, self.log, self.lines])
+        return _digest([self.outline, [[one.properties, one.lines] for one in self.logs]])
 
-    @property
+    @cached_property
     def outline(self) -> str:
-        """Changes with everything but progress: it stays while only the TrainingLog's counts move."""
-        still = {key: self.log.get(key) for key in ("status", "completed_at", "metrics", "error_message")}
-        return _digest([self.domain, self.owner.text, self.owner.uid, self.rank, self.properties, still])
+        """The same without progress: it stays while only the counts of a run move."""
+        facts = [self.domain, self.owner.text, self.owner.uid, self.rank, self.properties]
+        return _digest([facts, [one.outline for one in self.logs]])
 
 
 class Verdict(Enum):
@@ -129,11 +148,28 @@ def _is_later(found: Domain, wanted: Wanted) -> bool:
     return found.created > wanted.owner.created
 
 
+def ownership(wanted: Wanted, cluster: str) -> dict[str, Value]:
+    """The properties by which a domain is known to be a resource's, and how far it was written."""
+    return {
+        "owner": wanted.owner.text,
+        "owner_cluster": cluster,
+        "owner_uid": wanted.owner.uid,
+        "owner_created": wanted.owner.created,
+        "owner_rank": wanted.rank,
+        "written": wanted.digest,
+    }
+
+
+class GraphDownError(DomainTrainingError):
+    """The server does nothing for anybody: it does not answer, or refuses the user."""
+
+
 class Graph(Protocol):
     """Neo4j as the controller uses it. Every call ends within seconds.
 
-    All raise DomainTrainingError: GraphUnavailable where it may pass by itself, GraphRefused where it does
-    not; neither words hold the password or anything that was to be written.
+    All raise GraphDownError: GraphUnavailable where it may pass by itself, GraphRefused where it does not.
+    What is wrong with one domain alone is another DomainTrainingError. No words hold the password or anything
+    that was to be written.
     """
 
     async def read(self, name: str) -> Domain | None:
