@@ -25,8 +25,8 @@ PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-demo: $(READY) ## train the sample from nothing, show status and prompt, clean up
-	@$(RUN) -m tests.sandbox demo
+demo: $(READY) ## train the sample from nothing, show status and prompt, clean up (GRAPH=1: and Neo4j)
+	@$(RUN) -m tests.sandbox demo $(if $(GRAPH),--graph)
 
 test: lint unit integration ## all checks: lint, unit tests, integration tests on a real control plane
 
@@ -48,8 +48,8 @@ bench-operator: $(READY) ## the controller's memory, requests and delays with 20
 soak: $(READY) ## resources come and go beside an API server that dies now and then (MINUTES=30)
 	@$(RUN) -m tests.bench_operator.soak --minutes=$(or $(MINUTES),30)
 
-sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
-	@$(RUN) -m tests.sandbox up
+sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running (GRAPH=1: and Neo4j)
+	@$(RUN) -m tests.sandbox up $(if $(GRAPH),--graph)
 
 sandbox-down: $(READY) ## stop what `make sandbox` has started
 	@$(RUN) -m tests.sandbox down
