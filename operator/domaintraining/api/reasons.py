@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
+from domaintraining.api.datareasons import DATA_ROWS
 from domaintraining.api.graphreasons import GRAPH_ROWS
 from domaintraining.api.remedy import ReasonRow
 
@@ -28,6 +29,13 @@ class Reason(StrEnum):
     DATASET_INVALID = "DatasetInvalid"
     TOO_FEW_SAMPLES = "TooFewSamples"
     INVALID_DOMAIN = "InvalidDomain"
+    DATASET_UNREACHABLE = "DatasetUnreachable"
+    DATASET_ADDRESS_NOT_ALLOWED = "DatasetAddressNotAllowed"
+    DATASET_ACCESS_DENIED = "DatasetAccessDenied"
+    DATASET_SECRET_INVALID = "DatasetSecretInvalid"  # noqa: S105 - a reason
+    DATASET_CHECKSUM_MISMATCH = "DatasetChecksumMismatch"
+    DATASET_TOO_LARGE = "DatasetTooLarge"
+    DATASET_QUERY_INVALID = "DatasetQueryInvalid"
     # ModelReady
     MODEL_READY = "ModelReady"
     MODEL_NOT_ALLOWED = "ModelNotAllowed"
@@ -115,7 +123,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Nothing; status.dataset.warnings has what is worth a look.",
     ),
     Reason.DATASET_NOT_FOUND: ReasonRow(
-        "The ConfigMap, its key, the claim, or the file in its volume does not exist.",
+        "The ConfigMap, its key, the claim, or the file in the volume or on the server does not exist.",
         "Create it, or correct spec.dataset; the run starts by itself then.",
         stalled=True,
     ),
@@ -281,10 +289,11 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Read the message: most often a right of the operator is missing; it is tried again.",
         passes=True,
     ),
-    **{Reason(name): row for name, row in GRAPH_ROWS.items()},
+    **{Reason(name): row for name, row in (DATA_ROWS | GRAPH_ROWS).items()},
 }
 
 DATASET_REASONS: Final = frozenset(
     {Reason.DATASET_NOT_FOUND, Reason.DATASET_INVALID, Reason.TOO_FEW_SAMPLES, Reason.INVALID_DOMAIN}
+    | {Reason(name) for name in DATA_ROWS}
 )
 """Reasons of DatasetValid=False."""

@@ -197,13 +197,14 @@ def may_try_again(observed: Observed, record: RunRecord) -> bool:
 def next_attempt_time(record: RunRecord) -> datetime | None:
     """When a failure that may pass is tried again; None: only after a change.
 
-    What the files of a volume hold is seen by a trainer alone: there, wrong data are looked at again.
+    What a volume's files or a server hold is seen by a trainer alone: wrong data are looked at again there.
     """
     attempt = record.attempt
     if attempt.failure is None or attempt.failed_time is None:
         return None
     reason = attempt.failure.reason
-    unseen = reason in DATASET_REASONS and record.run.data.claim
+    data = record.run.data
+    unseen = reason in DATASET_REASONS and (data.claim or data.remote.given())
     if not REASONS[reason].passes and not unseen:
         return None
     return datetime.fromisoformat(attempt.failed_time) + timedelta(seconds=pause(attempt.number))

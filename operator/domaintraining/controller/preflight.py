@@ -20,11 +20,11 @@ from domaintraining.controller.allowed import (
     prompt_model_of,
 )
 from domaintraining.controller.claims import check_journal
-from domaintraining.controller.remote import remote_digest
 from domaintraining.controller.cluster import CLAIM, CONFIG_MAP, SERVICE_ACCOUNT, Cluster
 from domaintraining.controller.models import ModelInfo, ModelServers
 from domaintraining.controller.observed import Preflight, Resource
 from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.remote import remote_digest
 from domaintraining.controller.settings import Settings
 from domaintraining.errors import DomainTrainingError
 

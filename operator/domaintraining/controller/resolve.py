@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from domaintraining.api.budget import Spent, limits_of
 from domaintraining.api.names import domain_of
 from domaintraining.api.run import Run, RunData, RunJournal
+from domaintraining.api.sources import RemoteSources
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.journal import journal_of
@@ -48,7 +49,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         tasks=spec.tasks,
         types=spec.types,
         instructions=spec.instructions,
-        data=_data(spec),
+        data=_data(spec, settings),
         model=model,
         prompt_model=prompt_model,
         embedding_model=embedding_model,
@@ -76,8 +77,18 @@ def _servers(model: ModelStatus, prompt_model: ModelStatus | None) -> list[str]:
     return list(dict.fromkeys(one.endpoint for one in (model, prompt_model) if one))
 
 
-def _data(spec: DomainTrainingSpec) -> RunData:
+def _data(spec: DomainTrainingSpec, settings: Settings) -> RunData:
     dataset = spec.dataset
+    if (given := dataset.given()) is not None:
+        field, server = given
+        return RunData(
+            file="",
+            source=server.title,
+            format=dataset.format,
+            remote=RemoteSources.model_validate({field: server}),
+            leads=settings.data_host_leads(server.server),
+            split=dataset.split,
+        )
     if dataset.config_map is not None:
         name, key = dataset.config_map.name, dataset.config_map.key
         source = f"configmap {name}, key {key}"

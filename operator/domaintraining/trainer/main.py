@@ -59,7 +59,13 @@ def main(argv: list[str]) -> int:
         JsonLog(sys.stdout, "unknown", "unknown").event("failed", error.message, reason=error.reason)
         _last_words(os.environ.get("TERMINATION_LOG"), error)
         return _code(error)
-    folders = Folders(settings.data_dir, settings.served_dir, settings.journal_dir)
+    folders = Folders(
+        settings.data_dir,
+        settings.served_dir,
+        settings.journal_dir,
+        settings.data_credentials_dir,
+        settings.reach,
+    )
     serve = partial(ollama, reach=settings.reach)
     code, failure = attempt(run, folders, sink, serve, settings.attempt)
     if failure is not None:

@@ -42,6 +42,8 @@ class TrainerSettings:
 
     journal_dir: Path | None = None
     """JOURNAL_DIR: folder for the answers of the model; without one they live as long as the process."""
+    data_credentials_dir: Path | None = None
+    """DATA_CREDENTIALS_DIR: folder with the Secret for the server of the data, where spec names one."""
     reach: Reach = PLAIN
     """HTTP_PROXY, HTTPS_PROXY, NO_PROXY; CA_BUNDLE: file with further authorities to trust."""
 
@@ -73,6 +75,7 @@ class TrainerSettings:
         if not attempt.isascii() or not attempt.isdigit() or int(attempt) < 1:
             raise DomainTrainingError(Reason.TRAINER_FAILED, "ATTEMPT is not a number from 1")
         log, journal = environ.get("TERMINATION_LOG"), environ.get("JOURNAL_DIR")
+        credentials = environ.get("DATA_CREDENTIALS_DIR")
         return cls(
             run_file=options.run_file,
             data_dir=options.data_dir,
@@ -85,6 +88,7 @@ class TrainerSettings:
             service_port=environ[SERVICE_PORT],
             termination_log=Path(log) if log else None,
             journal_dir=Path(journal) if journal else None,
+            data_credentials_dir=Path(credentials) if credentials else None,
             reach=Reach(Proxy.read(environ), _authorities(environ.get("CA_BUNDLE"))),
         )
 

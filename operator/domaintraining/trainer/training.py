@@ -11,8 +11,10 @@ from domaintraining.api.report import BASELINE_KEY, MAX_PROMPTS_BYTES, RESULT_KE
 from domaintraining.api.spec import Task
 from domaintraining.api.status import DatasetStatus, Metrics, ModelStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.reach import PLAIN, Reach
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.calls.store import Limited
+from domaintraining.trainer.data.fetch import Fetching, fetched
 from domaintraining.trainer.data.material import MAX_WARNINGS, Material, read_material
 from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
@@ -45,11 +47,15 @@ INSIST_SECONDS: Final = 600.0
 
 @dataclass(frozen=True)
 class Folders:
-    """What is mounted into the trainer's pod."""
+    """What is mounted into the trainer's pod, and the way to what is not."""
 
     data: Path
     served: Path | None = None
     journal: Path | None = None
+    credentials: Path | None = None
+    """The Secret for the server of the data."""
+    reach: Reach = PLAIN
+    """The way to the server of the data."""
 
 
 def train(session: Session, folders: Folders, serve: Serve) -> None:
@@ -64,8 +70,7 @@ def train(session: Session, folders: Folders, serve: Serve) -> None:
         DomainTrainingError: what keeps the run from a result.
         GivenUp: the same, from a call.
     """
-    session.tally.enter("loading_data", "reading samples")
-    material = read_material(session.run, folders.data)
+    material = _read(session, folders)
     served = read_served(folders.served, session.run)
     stages = _Stages(session, material, served)
     stages.plan()
@@ -74,6 +79,21 @@ def train(session: Session, folders: Folders, serve: Serve) -> None:
         baseline = stages.measure_baseline(connection)
         found = stages.search(connection)
         stages.finish(connection, found, baseline)
+
+
+def _read(session: Session, folders: Folders) -> Material:
+    """The samples, fetched first where they are on a server."""
+    session.tally.enter("loading_data", "reading samples")
+    fetching = Fetching(
+        folders.reach,
+        folders.credentials,
+        waiting=session.waiting_for_data,
+        progress=partial(session.tally.enter, "loading_data"),
+    )
+    with fetched(session.run, fetching) as found:
+        material = read_material(session.run, folders.data, found)
+    session.reporter.update(data_version=material.version)
+    return material
 
 
 class _Stages:

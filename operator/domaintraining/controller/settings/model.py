@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import Final
 
 from domaintraining.api.job import Resources, Toleration
+from domaintraining.api.sources import Leads
 from domaintraining.api.spec import Auto
+from domaintraining.controller.settings.datahosts import host_leads
 from domaintraining.controller.settings.graph import GraphSettings, read_graph
 from domaintraining.controller.settings.patterns import (
     MODEL,
@@ -72,6 +74,8 @@ class Settings:
     """ALLOWED_NODE_LABELS: `KEY=VALUE` of node selectors."""
     allowed_tolerations: tuple[str, ...] = ("*",)
     """ALLOWED_TOLERATIONS: `KEY=VALUE` of taints that trainers may tolerate."""
+    allowed_data_hosts: tuple[str, ...] = ()
+    """ALLOWED_DATA_HOSTS: `HOST` or `HOST:PORT` of data servers that need not be public, see `host_leads`."""
     trainer_resources: Resources = NO_RESOURCES
     """TRAINER_RESOURCES: resources of trainers whose spec.job.resources is empty."""
     image_pull_secrets: tuple[str, ...] = ()
@@ -124,6 +128,7 @@ class Settings:
             ),
             allowed_node_labels=source.patterns("ALLOWED_NODE_LABELS", cls.allowed_node_labels, "label"),
             allowed_tolerations=source.patterns("ALLOWED_TOLERATIONS", cls.allowed_tolerations, "label"),
+            allowed_data_hosts=source.patterns("ALLOWED_DATA_HOSTS", cls.allowed_data_hosts, "data host"),
             trainer_resources=source.parsed("TRAINER_RESOURCES", read_resources, cls.trainer_resources),
             image_pull_secrets=source.object_names("IMAGE_PULL_SECRETS"),
             ca_bundle=source.certificates("CA_BUNDLE"),
@@ -197,6 +202,10 @@ class Settings:
             return any(matches(f"{key}={value}", pattern) for pattern in self.allowed_tolerations)
         start = f"{key}=" if key else ""
         return any(any_value_matches(start, pattern) for pattern in self.allowed_tolerations)
+
+    def data_host_leads(self, url: str) -> Leads:
+        """Where the name of a data server may lead: one that is named to the letter may lead anywhere."""
+        return host_leads(url, self.allowed_data_hosts)
 
     def permits(self, endpoint: str, wanted: int | None) -> int | None:
         """Calls in flight at once: as wanted, but never more than the server is said to serve.

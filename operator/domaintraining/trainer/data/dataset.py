@@ -15,6 +15,7 @@ from domaintraining.api.sample import Sample
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.data.limits import MAX_FILE, MAX_LABELS, MAX_SAMPLES, MEBIBYTE
 from domaintraining.trainer.data.older import is_old, known_form, old_key
+from domaintraining.trainer.data.packed import plain_name, unpacked
 from domaintraining.trainer.data.records import Row, read_rows
 
 SHOWN_ERRORS: Final = 5
@@ -55,23 +56,26 @@ class Samples:
     """Line of each sample, by its text."""
 
 
-def read_samples(path: Path, source: str, file_format: str) -> Samples:
-    """Reads and checks every sample of a file.
+def read_samples(path: Path, source: str, file_format: str, *, name: str = "", unit: str = "line") -> Samples:
+    """Reads and checks every sample of a file, which may be packed with gzip.
 
     Args:
-        path: the file; its name counts where the format is auto.
+        path: the file.
         source: what messages call it: `configmap tech-docs, key samples.jsonl`.
-        file_format: auto, jsonl or json (see `records.read_rows`).
+        file_format: auto, jsonl, json or csv (see `records.read_rows`).
+        name: its name, which counts where the format is auto; empty: that of `path`.
+        unit: what messages call a line.
 
     Raises:
         DomainTrainingError: DatasetNotFound where the file can't be opened; DatasetInvalid with line and
             field of the first 5 errors and the number of the others. Neither holds anything of a sample.
     """
-    reading = _Reading()
+    reading = _Reading(unit)
+    name = plain_name(name or path.name)
     try:
-        with path.open("rb") as file:
-            _check_size(os.fstat(file.fileno()).st_size, source)
-            for row in read_rows(file, path.name, file_format):
+        with path.open("rb") as packed, unpacked(packed, source) as file:
+            _check_size(os.fstat(packed.fileno()).st_size, source)
+            for row in read_rows(file, name, file_format):
                 reading.add(row)
                 if excess := reading.excess():
                     reading.refuse(row.line, f"the file has more than {excess}")
@@ -92,8 +96,9 @@ def _check_size(size: int, source: str) -> None:
 class _Reading:
     """Counts and checks while the rows of one file go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
         self.rows = 0
+        self._unit = unit
         self._samples: list[Sample] = []
         self._labels = 0
         self._first: dict[str, tuple[int, int]] = {}
@@ -115,7 +120,7 @@ class _Reading:
         """Notes an error; only the first ones are kept."""
         self._error_count += 1
         if len(self._errors) < SHOWN_ERRORS:
-            self._errors.append(f"line {line}: {what}")
+            self._errors.append(f"{self._unit} {line}: {what}")
 
     def add(self, row: Row) -> None:
         """Takes the next row over: as a sample, as one more of an equal text, or as errors."""
@@ -124,7 +129,7 @@ class _Reading:
         sample = None
         if not errors:
             plain, unknown = known_form(row.value)
-            self._unknown_keys.note(unknown, f"line {row.line}")
+            self._unknown_keys.note(unknown, f"{self._unit} {row.line}")
             sample, errors = _validated(plain, row.value)
         for error in errors:
             self.refuse(row.line, error)
@@ -136,13 +141,13 @@ class _Reading:
         if sample.text in self._first:
             first_line, first_labels = self._first[sample.text]
             self._skipped += 1
-            self._conflicts.note(labels != first_labels, f"lines {first_line} and {line}")
+            self._conflicts.note(labels != first_labels, f"{self._unit}s {first_line} and {line}")
             return
         self._first[sample.text] = (line, labels)
         self._samples.append(sample)
         self._labels += len(sample.entities or ()) + len(sample.relations or ())
         self._digest.update(canonical_json(sample).encode() + b"\n")
-        self._no_ends.note(sample.entities is None and sample.relations is not None, f"line {line}")
+        self._no_ends.note(sample.entities is None and sample.relations is not None, f"{self._unit} {line}")
 
     def result(self, source: str) -> Samples:
         """The samples, or the error that names what is wrong with them."""

@@ -8,21 +8,23 @@ from typing import Any, Final
 from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.api.sample import Sample
-from domaintraining.api.spec import Task
+from domaintraining.api.spec import TASKS, Task, Types
 from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.data.dataset import Samples, read_samples
+from domaintraining.trainer.data.fetch import Fetched
 from domaintraining.trainer.data.split import Parts, check_enough, closed_types, labelled, split_samples
 from domaintraining.trainer.doctor.examine import Findings, examine, few_examples
 from domaintraining.trainer.doctor.trials import Scores
 from domaintraining.trainer.prompts.export import input_lengths
-from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form
+from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form, baseline_prompt
 from domaintraining.trainer.search.adaptive import choose_mode
 from domaintraining.trainer.search.advice import advice
 from domaintraining.trainer.search.optimize import Search
 from domaintraining.trainer.search.program import demonstrable, examples
 
 MAX_WARNINGS: Final = 10
+GENERAL_TYPES: Final[dict[Task, str]] = {"entities": "CONCEPT", "relations": "RELATED_TO"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Material:
     """For each task of the run its closed types and the wording to start from."""
     auto_reason: str = ""
     """Rule by which adaptive became the mode that stands in `run`; empty: the run came with its mode."""
+    version: str = ""
+    """What the source of the samples calls its content; empty: it calls it nothing."""
 
     def status(self) -> DatasetStatus:
         """The samples as status shows them."""
@@ -81,32 +85,39 @@ class Material:
     def described(self) -> dict[str, Any]:
         """The samples as a manifest describes them."""
         counts = self.status()
+        dataset = counts.model_dump(
+            mode="json", by_alias=True, include={"samples", "train", "validation", "test", "digest"}
+        )
         return {
-            "dataset": counts.model_dump(
-                mode="json", by_alias=True, include={"samples", "train", "validation", "test", "digest"}
-            ),
+            "dataset": dataset | ({"version": self.version} if self.version else {}),
             "inputLengths": input_lengths([sample.text for sample in self.samples.samples]),
+            "untrained": {
+                task: baseline_prompt(_other_form(self.run, self.parts, task))
+                for task in TASKS
+                if task not in self.run.tasks
+            },
         }
 
 
-def read_material(run: Run, folder: Path) -> Material:
+def read_material(run: Run, folder: Path, fetched: Fetched | None = None) -> Material:
     """Read, check and divide the samples of a run.
 
     Args:
         run: the run; its data file lies in `folder`.
         folder: the mounted data.
+        fetched: the file in their place, where they are on a server.
 
     Raises:
         DomainTrainingError: what keeps the run from training, without sample text: DatasetNotFound,
             DatasetInvalid or TooFewSamples.
     """
     source = run.data.source
-    samples = read_samples(_inside(folder, run), source, run.data.format)
+    samples, version = _samples(run, folder, fetched)
     parts = split_samples(samples.samples, run.data.split)
     check_enough(samples.samples, parts, run.tasks)
     run, reason = _chosen(run, parts)
     forms = {task: _form(run, parts, task) for task in run.tasks}
-    material = Material(run, samples, parts, forms, reason)
+    material = Material(run, samples, parts, forms, reason, version)
     for task in run.tasks:
         if not material.search(task).train:
             message = (
@@ -114,6 +125,28 @@ def read_material(run: Run, folder: Path) -> Material:
             )
             raise DomainTrainingError(Reason.DATASET_INVALID, message)
     return material
+
+
+def _samples(run: Run, folder: Path, fetched: Fetched | None) -> tuple[Samples, str]:
+    """The samples, and what their source calls them."""
+    data, content = run.data, fetched.content if fetched else None
+    if fetched is None or content is None:
+        return read_samples(_inside(folder, run), data.source, data.format), ""
+    written = content.format or data.format
+    named = {"name": content.name, "unit": content.unit}
+    return read_samples(fetched.file, data.source, written, **named), content.version
+
+
+def _other_form(run: Run, parts: Parts, task: Task) -> Form:
+    """Of a task that is not trained: programs that want both prompts find its baseline beside the other one.
+
+    Where neither spec nor samples name a type of it, the general one that stands for all.
+    """
+    try:
+        return _form(run, parts, task)
+    except DomainTrainingError:
+        types = Types.model_validate({task: [{"name": GENERAL_TYPES[task]}]})
+        return _form(run.model_copy(update={"types": types}), parts, task)
 
 
 def _inside(folder: Path, run: Run) -> Path:

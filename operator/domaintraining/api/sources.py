@@ -1,0 +1,106 @@
+"""Sources of samples that are on a server: the trainer fetches them, with the namespace's own Secrets.
+
+A further source is a model and a field of `RemoteSources` here, a module of `trainer/data/sources/`, and its
+line in `trainer/data/sources/__init__.py`.
+"""
+
+from abc import abstractmethod
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints
+
+from domaintraining.api.base import ApiModel
+from domaintraining.api.job import LocalSecret
+from domaintraining.api.rules import checked, matching
+
+HOST: Final = (
+    r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+)
+DATA_URL: Final = rf"^https?://{HOST}(/[!$-?A-~]*)?$"
+SHA256: Final = r"^[0-9a-f]{64}$"
+
+
+Leads = Literal["public", "private", "anywhere"]
+"""Addresses that the server's name may have: public ones; those of private networks as well; any."""
+
+
+class RemoteSource(ApiModel):
+    """What is known of every such source before anything is asked of its server."""
+
+    @property
+    @abstractmethod
+    def server(self) -> str:
+        """URL of the one server that is asked; its host and port count."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What messages call the source: nothing that could be secret."""
+
+    @property
+    @abstractmethod
+    def secret(self) -> str:
+        """Name of the Secret that is mounted into the trainer; empty: none."""
+
+
+class HttpSource(RemoteSource):
+    """Samples in a file behind a URL."""
+
+    url: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=2048, pattern=DATA_URL),
+        checked(
+            matching(
+                DATA_URL,
+                "must be http:// or https:// with a host and no user, password, '@', fragment or space; "
+                "credentials belong into the Secret of headersSecretRef",
+            )
+        ),
+    ]
+    """Address of the file. Everybody who may read the resource reads it: no token in it."""
+    sha256: (
+        Annotated[
+            str,
+            StringConstraints(max_length=64, pattern=SHA256),
+            checked(matching(SHA256, "must be 64 hex digits in small letters, as sha256sum prints them")),
+        ]
+        | None
+    ) = None
+    """SHA-256 of the file as it is downloaded; other bytes are not read."""
+    headers_secret_ref: LocalSecret | None = None
+    """Secret each of whose keys is a header of the request, such as Authorization."""
+
+    @property
+    def server(self) -> str:
+        """The URL's."""
+        return self.url
+
+    @property
+    def title(self) -> str:
+        """The URL without its query, which may hold a token though it should not."""
+        return self.url.partition("?")[0]
+
+    @property
+    def secret(self) -> str:
+        """The Secret with headers."""
+        return self.headers_secret_ref.name if self.headers_secret_ref else ""
+
+
+class RemoteSources(ApiModel):
+    """The fields of spec.dataset that name such a source; at most one of them."""
+
+    http: HttpSource | None = None
+    """Samples in a file behind a URL, which the trainer downloads."""
+
+    def given(self) -> tuple[str, RemoteSource] | None:
+        """Name of the field that is set, and what stands in it."""
+        for name in RemoteSources.model_fields:
+            found = getattr(self, name)
+            if found is not None:
+                return name, found
+        return None
+
+
+SOURCE_NAMES: Final = tuple(field.alias or name for name, field in RemoteSources.model_fields.items())
+"""The fields as they are written."""
