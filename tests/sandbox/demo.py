@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tests.sandbox.cluster import REPOSITORY, Cluster
-from tests.sandbox.environment import Sandbox
+from tests.sandbox.environment import MODEL, Sandbox
 from tests.sandbox.graph import described, read_back
 from tests.sandbox.neo4j.server import Neo4j
 from tests.sandbox.progress import Say
@@ -40,6 +40,8 @@ def demo(sandbox: Sandbox, say: Say) -> int:
         say("[1/5] A Kubernetes control plane with the operator")
         sandbox.up(say)
         say("[2/5] Samples and DomainTraining")
+        if sandbox.graph:
+            _name_model(sandbox.graph, say)
         _apply(sandbox.cluster, say)
         say(f"[3/5] Training: kubectl get dt -w, at most {LIMIT_SECONDS / 60:.0f} minutes")
         with _watch(sandbox.cluster):
@@ -64,6 +66,13 @@ def condition(resource: Mapping[str, Any], kind: str) -> str:
         if found["type"] == kind and found.get("observedGeneration", generation) == generation:
             return str(found["status"])
     return "Unknown"
+
+
+def _name_model(graph: Neo4j, say: Say) -> None:
+    """The graph names the model of its domain, the resource names none."""
+    statement = f"CREATE (:Domain {{name: '{DOMAIN}', llm_model: '{MODEL}'}})"
+    say(f"Neo4j: {statement}")
+    graph.query(statement)
 
 
 def _apply(cluster: Cluster, say: Say) -> None:
@@ -150,6 +159,7 @@ def _show_graph(sandbox: Sandbox, graph: Neo4j, say: Say) -> bool:
     say(f"The domain read back from Neo4j ({graph.uri}), MATCH (d:Domain {{name: '{DOMAIN}'}}):")
     for line in described(domain, logs, WIDTH):
         say(line)
+    say(f"  status.model.source of the DomainTraining: {resource['status']['model']['source']}")
     if sandbox.simulated:
         say("  These figures too are of the SIMULATED model.")
     say("")

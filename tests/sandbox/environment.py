@@ -28,6 +28,8 @@ Json = dict[str, Any]
 NAMESPACE = "domaintraining-system"
 CONTROLLER = "domaintraining-controller"
 GRAPH_SECRET = "neo4j"
+# Domains that the demo finds in the graph are its namespace's; others that nobody owns are nobody's here.
+GRAPH_SETTINGS = {"GRAPH_CLUSTER": "sandbox", "GRAPH_DOMAINS": "demo=*"}
 IMAGE = "domaintraining:sandbox"
 MODEL_SERVER = "simulated-ollama"
 MODEL = "qwen3:32b"
@@ -164,7 +166,7 @@ def operator_objects(model_server: str, graph: Neo4j | None = None) -> list[Json
     if graph:
         access = {"NEO4J_URI": "uri", "NEO4J_USER": "username", "NEO4J_PASSWORD": "password"}
         variables |= {name: _of_secret(name, key) for name, key in access.items()}
-        variables["GRAPH_CLUSTER"] = {"name": "GRAPH_CLUSTER", "value": "sandbox"}
+        variables |= {name: {"name": name, "value": value} for name, value in GRAPH_SETTINGS.items()}
         objects.insert(1, _graph_secret(graph))  # behind the namespace
     container["image"] = IMAGE
     container["env"] = list(variables.values())
