@@ -32,6 +32,8 @@ STARTED: Final = "startTime"
 """Key of a manifest: when the run's first Job was made."""
 PROMPTS: Final[dict[Task, str]] = {"entities": "entity_prompt", "relations": "relation_prompt"}
 EXAMPLES: Final[dict[Task, str]] = {"entities": "entity_examples", "relations": "relation_examples"}
+Told = tuple[dict[str, Value], list[str]]
+"""Properties of a TrainingLog, and its lines."""
 GOES: Final = frozenset({Step.WATCH, Step.TAKE_OVER, Step.RECORD_FAILURE})
 
 
@@ -127,25 +129,28 @@ def _rank(observed: Observed) -> int:
 def _logs(observed: Observed, plan: Plan, status: DomainTrainingStatus, domain: str) -> tuple[Log, ...]:
     """Of every run: kept as a revision, going, or only in the history."""
     resource, record = observed.resource, observed.record
-    found: dict[int, tuple[dict[str, Value], list[str]]] = {
-        one.number: _superseded(one) for one in status.history if one.reason == Reason.SUPERSEDED
-    }
-    found |= {one.number: _ended(observed, one) for one in observed.trained}
-    if record is not None and record.run.number not in found:
+    found = {one.number: _remembered(one) for one in status.history}
+    if record is not None:
         found[record.run.number] = _going(observed, record, plan, status)
+    found |= {one.number: _ended(observed, one) for one in observed.trained}
     return tuple(
         Log(log_id(domain, resource, number), {"run": number, **properties}, tuple(lines))
         for number, (properties, lines) in sorted(found.items())
     )
 
 
-def _superseded(entry: HistoryEntry) -> tuple[dict[str, Value], list[str]]:
-    words = f"{Reason.SUPERSEDED}: {REASONS[Reason.SUPERSEDED].meaning}"
-    ended = {"completed_at": _moment(entry.completion_time), "error_message": words}
-    return {"status": "failed", **ended}, []
+def _remembered(entry: HistoryEntry) -> Told:
+    """A run of which only the history tells."""
+    error = None
+    if entry.reason != Reason.PROMOTED:
+        row = REASONS.get(Reason(entry.reason)) if entry.reason in set(Reason) else None
+        error = f"{entry.reason}: {row.meaning}" if row else entry.reason
+    status = "failed" if error else "ready"
+    ended = _moment(entry.completion_time)
+    return {"status": status, "completed_at": ended, "error_message": error}, []
 
 
-def _ended(observed: Observed, revision: Revision) -> tuple[dict[str, Value], list[str]]:
+def _ended(observed: Observed, revision: Revision) -> Told:
     """A run that ended with a result, promoted or rejected."""
     metrics, completed = metrics_of(revision), completion_time(revision)
     error = None
@@ -161,9 +166,9 @@ def _ended(observed: Observed, revision: Revision) -> tuple[dict[str, Value], li
         "error_message": error,
     }
     manifest = revision.manifest
-    started, model = manifest.get(STARTED), _dict(manifest.get("model")).get("name")
+    started = manifest.get(STARTED)
     lines = [
-        _start(revision.number, started, model) if isinstance(started, str) else "",
+        f"run {revision.number} started at {started}" if isinstance(started, str) else "",
         _counts(manifest.get("dataset")),
         _scores("baseline F1", metrics, of_baseline=True),
         _scores(f"run {revision.number} ended at {completed}, F1", metrics, of_baseline=False),
@@ -173,9 +178,7 @@ def _ended(observed: Observed, revision: Revision) -> tuple[dict[str, Value], li
     return properties, [one for one in lines if one]
 
 
-def _going(
-    observed: Observed, record: RunRecord, plan: Plan, status: DomainTrainingStatus
-) -> tuple[dict[str, Value], list[str]]:
+def _going(observed: Observed, record: RunRecord, plan: Plan, status: DomainTrainingStatus) -> Told:
     """A run without a result: it goes, waits, or failed."""
     failure, progress = record.attempt.failure, status.progress
     baseline = observed.report.report.baseline if observed.report.report else None
@@ -187,9 +190,12 @@ def _going(
         "metrics": _json(baseline or Metrics()),
         "error_message": f"{failure.reason}: {failure.message}" if failure else None,
     }
-    run, began = record.run, record.attempt.start_time
-    lines = [_start(run.number, began, run.model.name), _counts(status.dataset and wire(status.dataset))]
+    began = f"run {record.run.number} started at {record.attempt.start_time}"
+    lines = [began, _counts(status.dataset and wire(status.dataset))]
     lines += [_scores("baseline F1", baseline, of_baseline=True)] if baseline else []
+    history = {one.number: one for one in status.history}
+    if record.run.number in history:
+        properties |= _remembered(history[record.run.number])[0]
     if failure is not None:
         number, at = record.attempt.number, record.attempt.failed_time
         lines.append(f"attempt {number} failed at {at}: {failure.reason}: {failure.message}")
@@ -205,10 +211,6 @@ def _going_status(observed: Observed, record: RunRecord, plan: Plan) -> str:
     held = job is not None and job.suspended
     reported = observed.report.report is not None or (job is not None and job.started)
     return "training" if plan.step in GOES and reported and not held else "pending"
-
-
-def _start(run: int, began: str, model: Any) -> str:
-    return f"run {run} started at {began} with {model}"
 
 
 def _counts(said: Any) -> str:
