@@ -44,6 +44,8 @@ capabilities:
   value: {{ $allowed.pulls | join "," | quote }}
 - name: ALLOWED_REGISTRIES
   value: {{ $allowed.registries | join "," | quote }}
+- name: ALLOWED_DATA_HOSTS
+  value: {{ $allowed.dataHosts | join "," | quote }}
 - name: ALLOWED_PRIORITY_CLASSES
   value: {{ $allowed.priorityClasses | join "," | quote }}
 - name: ALLOWED_NODE_LABELS

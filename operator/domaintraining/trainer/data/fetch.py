@@ -12,6 +12,7 @@ from domaintraining.api.run import Run
 from domaintraining.api.sources import RemoteSource
 from domaintraining.dataguard import DataGuard, data_origin
 from domaintraining.errors import DomainTrainingError
+from domaintraining.guard import Lookup, look_up
 from domaintraining.reach import Reach
 from domaintraining.trainer.calls.outage import pauses
 from domaintraining.trainer.data.limits import MEBIBYTE
@@ -44,6 +45,8 @@ class Fetching:
     """Folder that the Secret is mounted at."""
     waiting: Callable[[DomainTrainingError | None], None] = lambda _: None
     progress: Callable[[str], None] = lambda _: None
+    look_up: Lookup = look_up
+    """Resolves names; for tests, as are the next two."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -105,7 +108,10 @@ def _fetch(  # noqa: PLR0913, PLR0917 - what a download is made of
 def means_of(run: Run, spec: RemoteSource, fetching: Fetching) -> Means:
     """What a source works with: its server alone is reached, at addresses that it may have."""
     guard = DataGuard(
-        api_server=lambda: run.api_server, server=data_origin(spec.server), leads=run.data.leads
+        api_server=lambda: run.api_server,
+        look_up=fetching.look_up,
+        server=data_origin(spec.server),
+        leads=run.data.leads,
     )
     reach = replace(fetching.reach, guard=guard)
     return Means(spec.title, reach, Credentials(spec.secret, fetching.credentials))

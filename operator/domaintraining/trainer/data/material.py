@@ -129,12 +129,18 @@ def read_material(run: Run, folder: Path, fetched: Fetched | None = None) -> Mat
 
 def _samples(run: Run, folder: Path, fetched: Fetched | None) -> tuple[Samples, str]:
     """The samples, and what their source calls them."""
-    data, content = run.data, fetched.content if fetched else None
-    if fetched is None or content is None:
-        return read_samples(_inside(folder, run), data.source, data.format), ""
-    written = content.format or data.format
+    if fetched is not None:
+        return read_fetched(run, fetched)
+    return read_samples(_inside(folder, run), run.data.source, run.data.format), ""
+
+
+def read_fetched(run: Run, fetched: Fetched) -> tuple[Samples, str]:
+    """The samples in a file that was fetched whole, and what its source calls them; as `read_samples`."""
+    content = fetched.content
+    assert content is not None, "content that is known is not read again"
+    written = content.format or run.data.format
     named = {"name": content.name, "unit": content.unit}
-    return read_samples(fetched.file, data.source, written, **named), content.version
+    return read_samples(fetched.file, run.data.source, written, **named), content.version
 
 
 def _other_form(run: Run, parts: Parts, task: Task) -> Form:

@@ -1,14 +1,16 @@
 """Files that are packed with gzip, told by their first bytes and unpacked while they are read."""
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
 
+BUFFER: Final = 256 * 1024
 MAGIC: Final = b"\x1f\x8b"
 """See RFC 1952, section 2.3.1."""
 
@@ -32,8 +34,8 @@ def unpacked(file: BinaryIO, source: str) -> Iterator[BinaryIO]:
         yield file
         return
     try:
-        with gzip.GzipFile(fileobj=file) as inner:
-            yield cast("BinaryIO", inner)
+        with io.BufferedReader(gzip.GzipFile(fileobj=file), BUFFER) as inner:
+            yield inner
     except EOFError:
         raise _damaged(source, "ends in the middle: it was cut off") from None
     except gzip.BadGzipFile as error:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, Literal, NoReturn
 
-from domaintraining.trainer.data.limits import MAX_FILE, MAX_ROW, MEBIBYTE
+from domaintraining.trainer.data.limits import MAX_FILE, MAX_LINES, MAX_ROW, MEBIBYTE
 from domaintraining.trainer.data.rows import (
     DECODER,
     FILE_TOO_LARGE,
     NOT_JSON,
     NOT_UTF8,
     ROW_TOO_LONG,
+    TOO_MANY_LINES,
     Row,
 )
 from domaintraining.trainer.data.table import looks_like_table, table_rows
@@ -86,6 +87,9 @@ def _jsonl_rows(file: BinaryIO) -> Iterator[Row]:
     for line in itertools.count(1):
         raw = file.readline(MAX_ROW + 1)
         if not raw:
+            return
+        if line > MAX_LINES:
+            yield Row(line, None, TOO_MANY_LINES)
             return
         too_long = len(raw) > MAX_ROW and not raw.endswith(b"\n")
         if too_long:

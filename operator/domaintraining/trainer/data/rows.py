@@ -3,11 +3,12 @@
 import json
 from typing import Any, Final, NamedTuple, NoReturn
 
-from domaintraining.trainer.data.limits import MAX_FILE, MAX_ROW, MEBIBYTE
+from domaintraining.trainer.data.limits import MAX_FILE, MAX_LINES, MAX_ROW, MEBIBYTE
 
 NOT_JSON: Final = "is not JSON"
 NOT_UTF8: Final = "is not UTF-8"
 FILE_TOO_LARGE: Final = f"the file is larger than {MAX_FILE // MEBIBYTE} MiB"
+TOO_MANY_LINES: Final = f"the file has more than {MAX_LINES:,} lines"
 ROW_TOO_LONG: Final = f"is longer than {MAX_ROW // MEBIBYTE} MiB"
 
 

@@ -10,8 +10,16 @@ import csv
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from domaintraining.trainer.data.limits import MAX_FILE, MAX_ROW
-from domaintraining.trainer.data.rows import DECODER, FILE_TOO_LARGE, NOT_JSON, NOT_UTF8, ROW_TOO_LONG, Row
+from domaintraining.trainer.data.limits import MAX_FILE, MAX_LINES, MAX_ROW
+from domaintraining.trainer.data.rows import (
+    DECODER,
+    FILE_TOO_LARGE,
+    NOT_JSON,
+    NOT_UTF8,
+    ROW_TOO_LONG,
+    TOO_MANY_LINES,
+    Row,
+)
 
 TEXT: Final = "text"
 JSON_COLUMNS: Final = ("entities", "relations")
@@ -94,7 +102,7 @@ class _Lines:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._first = True
+        self._count = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -107,8 +115,11 @@ class _Lines:
             raise _FaultError(ROW_TOO_LONG)
         if self._file.tell() > MAX_FILE:
             raise _FaultError(FILE_TOO_LARGE)
-        if self._first:
-            raw, self._first = raw.removeprefix(codecs.BOM_UTF8), False
+        self._count += 1
+        if self._count > MAX_LINES:
+            raise _FaultError(TOO_MANY_LINES)
+        if self._count == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
         try:
             return raw.decode()
         except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.sources import DATA_URL, HttpSource
 from domaintraining.dataguard import data_origin
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.calls.pool import open_pool, words_of
+from domaintraining.trainer.calls.pool import open_pool
 from domaintraining.trainer.data.sources.source import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -19,6 +19,7 @@ from domaintraining.trainer.data.sources.source import (
     Download,
     Means,
     bounded_version,
+    broken,
 )
 
 CHUNK: Final = 256 * 1024
@@ -62,7 +63,7 @@ class HttpFile:
         try:
             return self._followed(pool, headers, into)
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            raise self._means.unreachable(words_of(error)) from None
+            raise self._means.unreachable(broken(error)) from None
         finally:
             pool.clear()
 

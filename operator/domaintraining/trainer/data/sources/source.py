@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from urllib3 import exceptions
+
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import Reach
+from domaintraining.trainer.calls.pool import words_of
 from domaintraining.trainer.data.limits import MAX_FILE, MEBIBYTE
 
 CONNECT_SECONDS: Final = 10.0
@@ -192,6 +195,21 @@ class Means:
     def denied(self, what: str) -> DomainTrainingError:
         """The server refuses who asks."""
         return DomainTrainingError(Reason.DATASET_ACCESS_DENIED, f"{self.title}: {what}")
+
+
+def broken(error: Exception) -> str:
+    """Why nothing came over HTTP, in words; a certificate that is not trusted is told as such."""
+    for kind, words in (
+        (exceptions.NameResolutionError, "its name has no address"),
+        (exceptions.NewConnectionError, "no connection"),
+        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_SECONDS:.0f} s"),
+        (exceptions.ReadTimeoutError, f"no answer for {READ_SECONDS:.0f} s"),
+        (exceptions.ProtocolError, "the answer breaks off or is no HTTP"),
+        (UnicodeError, "its name is no name of a host"),
+    ):
+        if isinstance(error, kind):
+            return words
+    return words_of(error)
 
 
 def bounded_version(text: str | None) -> str:
