@@ -1,8 +1,9 @@
-"""The code blocks of the README, for the tests that run them."""
+"""The code blocks of the README and of pages in docs/, for the tests that run them."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.sandbox.cluster import REPOSITORY
@@ -21,10 +22,10 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks() -> list[Block]:
-    """All code blocks in their order."""
+def blocks(page: Path = README) -> list[Block]:
+    """All code blocks of a page in their order."""
     heading, found = "", []
-    for part in _FENCE.finditer(README.read_text(encoding="utf-8")):
+    for part in _FENCE.finditer(page.read_text(encoding="utf-8")):
         if part["language"]:
             found.append(Block(heading, part["language"], part["text"]))
         else:
@@ -32,6 +33,6 @@ def blocks() -> list[Block]:
     return found
 
 
-def block(heading: str, language: str, number: int = 0) -> str:
+def block(heading: str, language: str, number: int = 0, page: Path = README) -> str:
     """The text of one block; `number` counts those of the language under the heading, from 0."""
-    return [one.text for one in blocks() if one[:2] == (heading, language)][number]
+    return [one.text for one in blocks(page) if one[:2] == (heading, language)][number]

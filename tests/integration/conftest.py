@@ -53,6 +53,17 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     running.down()
 
 
+@pytest.fixture(scope="session")
+def graph_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """As `sandbox`, beside a real Neo4j; where there is no Java its tests are skipped, which says why."""
+    if reason := obstacle():
+        pytest.skip(reason)
+    running = Sandbox(tmp_path_factory.mktemp("graph"), graph=True)
+    running.up(print)
+    yield running
+    running.down()
+
+
 @pytest.fixture
 def space(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
     """A namespace of the sandbox with the samples."""
