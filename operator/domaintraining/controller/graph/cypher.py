@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import neo4j
-from neo4j.exceptions import AuthError, ClientError, DriverError, Neo4jError
+from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import CONTROLS
@@ -72,7 +72,7 @@ WITH d
 MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog) WHERE l.status IN ['pending', 'training']
 SET l.status = 'failed', l.error_message = 'its DomainTraining is gone', l.completed_at = datetime()
 """
-REFUSALS: Final = ("Neo.ClientError.Security.", "Neo.ClientError.Statement.", "Neo.ClientError.Schema.")
+REFUSALS: Final = ("Neo.ClientError.Statement.", "Neo.ClientError.Schema.", "Neo.DatabaseError.Schema.")
 PASSING: Final = frozenset({"Neo.ClientError.Schema.ConstraintValidationFailed"})
 
 logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what it has to say stands in a condition
@@ -195,7 +195,7 @@ def explained(error: Exception, settings: GraphSettings) -> DomainTrainingError:
     code = getattr(error, "code", None) or ""
     if isinstance(error, AuthError) or code.startswith("Neo.ClientError.Security."):
         return GraphDownError(Reason.GRAPH_REFUSED, f"{where} refuses user {settings.user} ({code})")
-    if isinstance(error, ClientError) and code.startswith(REFUSALS) and code not in PASSING:
+    if code.startswith(REFUSALS) and code not in PASSING:
         return DomainTrainingError(Reason.GRAPH_REFUSED, f"{where} refuses the request ({code})")
     if isinstance(error, TimeoutError):
         words = f"does not answer within {CALL_SECONDS:.0f} s"
