@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import neo4j
-from neo4j.exceptions import AuthError, DriverError, Neo4jError
+from neo4j.exceptions import AuthError, DriverError, Forbidden, Neo4jError
 
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import CONTROLS
@@ -137,15 +137,18 @@ class Neo4jGraph:
 
     async def constrain(self) -> str:
         """Make names of domains and ids of logs unique; gives why that was refused, empty: it was not."""
-        try:
-            for statement in CONSTRAINTS:
+        for statement in CONSTRAINTS:
+            try:
                 async with self._transaction(neo4j.WRITE_ACCESS) as transaction:
-                    await _run(transaction, statement)
+                    try:
+                        await _run(transaction, statement)
+                    except Forbidden as error:  # the user may lack this right alone
+                        return explained(error, self._settings).message
                     await transaction.commit()
-        except DomainTrainingError as error:
-            if error.reason is Reason.GRAPH_UNAVAILABLE:
+            except GraphDownError:
                 raise
-            return error.message
+            except DomainTrainingError as error:
+                return error.message
         return ""
 
     async def owned(self, cluster: str) -> list[Domain]:
