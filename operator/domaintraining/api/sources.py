@@ -7,17 +7,18 @@ line in `trainer/data/sources/__init__.py`.
 from abc import abstractmethod
 from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel
 from domaintraining.api.job import LocalSecret
-from domaintraining.api.rules import checked, matching
+from domaintraining.api.rules import NOT_BLANK, checked, matching
 
 HOST: Final = (
     r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
     r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 )
 DATA_URL: Final = rf"^https?://{HOST}(/[!$-?A-~]*)?$"
+BOLT_URI: Final = rf"^(bolt|neo4j)(\+s)?://{HOST}$"
 SHA256: Final = r"^[0-9a-f]{64}$"
 
 
@@ -87,11 +88,55 @@ class HttpSource(RemoteSource):
         return self.headers_secret_ref.name if self.headers_secret_ref else ""
 
 
+class Neo4jSource(RemoteSource):
+    """Samples that a query of Neo4j returns."""
+
+    uri: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=320, pattern=BOLT_URI),
+        checked(
+            matching(
+                BOLT_URI,
+                "must be bolt:// or neo4j://, also with +s, a host and, where it is not 7687, a port; no "
+                "user, database or query",
+            )
+        ),
+    ]
+    """Address of the server, which is asked directly: neo4j:// means bolt://, there is no routing."""
+    query: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=8192, pattern=NOT_BLANK),
+        checked(matching(NOT_BLANK, "must not be blank")),
+    ]
+    """Cypher that only reads. Each row is a sample, with the columns text, entities and relations (lists of
+    maps, or the same as JSON) and, where it is wanted, group; ORDER BY keeps their order."""
+    credentials_secret_ref: LocalSecret
+    """Secret with the keys username and password."""
+
+    @property
+    def server(self) -> str:
+        """The URI."""
+        return self.uri
+
+    @property
+    def title(self) -> str:
+        """The URI."""
+        return self.uri
+
+    @property
+    def secret(self) -> str:
+        """The Secret with the password."""
+        return self.credentials_secret_ref.name
+
+
 class RemoteSources(ApiModel):
     """The fields of spec.dataset that name such a source; at most one of them."""
 
     http: HttpSource | None = None
     """Samples in a file behind a URL, which the trainer downloads."""
+
+    neo4j: Annotated[Neo4jSource | None, Field(alias="neo4j")] = None
+    """Samples that a query of Neo4j returns, which the trainer runs."""
 
     def given(self) -> tuple[str, RemoteSource] | None:
         """Name of the field that is set, and what stands in it."""

@@ -12,9 +12,11 @@ class RawServer:
 
     Args:
         scripts: whole replies with their heads.
+        greets: whether it sends them before it is asked.
     """
 
-    def __init__(self, *scripts: bytes) -> None:
+    def __init__(self, *scripts: bytes, greets: bool = False) -> None:
+        self._greets = greets
         self.heads: list[str] = []
         self._scripts = list(scripts)
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -30,7 +32,7 @@ class RawServer:
                 return
             with client:
                 head = b""
-                while b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
+                while not self._greets and b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
                     head += piece
                 self.heads.append(head.decode("latin-1"))
                 script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
