@@ -7,6 +7,7 @@ is lost with the process. One worker writes, so that a server that is down is tr
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -119,14 +120,11 @@ class GraphSync:
         question = self._questions.setdefault(name, _Question())
         self._changed.set()
         if self._outage.error is None:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_WAIT):
                     await question.answered.wait()
-            except TimeoutError:
-                pass
-            else:
-                return
-        question.late.add(key)
+        if name not in self._answers:
+            question.late.add(key)
 
     def later(self, name: str, job: Callable[[Graph, str], Awaitable[None]]) -> None:
         """Have something done once nothing else is to do; of one name the last counts."""
@@ -140,11 +138,9 @@ class GraphSync:
             seconds = await self.step()
             if seconds == 0:
                 continue
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
-            except TimeoutError:
-                pass
 
     async def step(self) -> float | None:
         """Do one thing that is due; gives the seconds until the next one is, None: nothing is to do."""
@@ -273,7 +269,9 @@ class GraphSync:
 
     def _tell(self, key: Key, wanted: Wanted) -> None:
         """Have a resource looked at again whose condition has to change."""
-        if self._told.get(key) != self._said(wanted):
+        before, said = self._told.get(key), self._said(wanted)
+        self._told[key] = said
+        if before is None or said is None or before[:2] != said[:2]:
             self.wake(key)
 
 
