@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 COMMIT: Final = b"\x00\x02\xb0\x12\x00\x00"
-"""A whole COMMIT message as https://neo4j.com/docs/bolt/current/bolt/message/ has it: one chunk and its end."""
+"""A whole COMMIT message, one chunk and its end: https://neo4j.com/docs/bolt/current/bolt/message/"""
 BYTES: Final = 65_536
 Lost = Literal["request", "answer"]
 
@@ -49,7 +49,7 @@ class BoltRelay:
     def lose(self, words: str, lost: Lost, then: Callable[[], object]) -> None:
         """Lose the next commit of what holds these words: the request, or its answer once there is one.
 
-        `then` is called at that instant, the connection is closed, and there is no other until `shut` is false.
+        `then` is called at that instant, the connection is closed, and no other is led until `shut` is false.
         """
         self.carried_out.clear()
         self._order = _Order(words.encode(), lost, then)
