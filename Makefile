@@ -71,7 +71,7 @@ generate: $(READY) ## write the CRD, the manifest of the chart and the tables of
 	if [[ -e README.md ]]; then $(RUN) -m domaintraining docs README.md; fi
 
 programs: $(READY)
-	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm; kube(print); helm(print); from tests.sandbox.kueue.controller import binary; binary(print); from tests.sandbox.neo4j import artifacts; artifacts.obstacle() or artifacts.jars(print)'
+	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm, s3_binary as s3; kube(print); helm(print); s3(print); from tests.sandbox.kueue.controller import binary; binary(print); from tests.sandbox.neo4j import artifacts; artifacts.obstacle() or artifacts.jars(print)'
 
 # One at a time: two checkouts with the same lock file share the environment.
 $(READY):

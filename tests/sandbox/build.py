@@ -20,6 +20,7 @@ from tests.sandbox.toolchain import go_program, needed_version
 
 SANDBOX = Path(__file__).parent
 HELM = "helm.sh/helm/v3"
+VERSITY = "github.com/versity/versitygw"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,24 @@ def control_plane() -> GoProgram:
         cold_build="about 5 minutes on 2 cores, once",
         linker=release_flags(version),
         links=("kubectl",),
+    )
+
+
+def s3_binary(say: Say) -> Path:
+    """Versity's S3 gateway, of the release that tests/sandbox/s3/go.mod names. See `built`."""
+    return built(s3(), say)
+
+
+def s3() -> GoProgram:
+    """An S3 server over a plain folder."""
+    version = module_version((SANDBOX / "s3" / "go.mod").read_text(encoding="utf-8"), VERSITY)
+    return GoProgram(
+        name="versitygw",
+        folder=SANDBOX / "s3",
+        title=f"the S3 server versitygw {version}",
+        cold_build="about 2 minutes on 2 cores, once",
+        package=f"{VERSITY}/cmd/versitygw",
+        linker=set_variables({}),
     )
 
 

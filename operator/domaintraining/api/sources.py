@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel
 from domaintraining.api.job import LocalSecret
-from domaintraining.api.rules import NOT_BLANK, checked, matching
+from domaintraining.api.rules import NOT_BLANK, OBJECT_NAME, ONE_LINE, checked, matching
 
 HOST: Final = (
     r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
@@ -19,6 +19,9 @@ HOST: Final = (
 )
 DATA_URL: Final = rf"^https?://{HOST}(/[!$-?A-~]*)?$"
 BOLT_URI: Final = rf"^(bolt|neo4j)(\+s)?://{HOST}$"
+S3_ENDPOINT: Final = rf"^https?://{HOST}/?$"
+REGION: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+DEFAULT_REGION: Final = "us-east-1"
 SHA256: Final = r"^[0-9a-f]{64}$"
 
 
@@ -129,12 +132,79 @@ class Neo4jSource(RemoteSource):
         return self.credentials_secret_ref.name
 
 
+class S3Source(RemoteSource):
+    """Samples in an object of S3, or of a server that speaks its protocol."""
+
+    bucket: Annotated[
+        str,
+        StringConstraints(min_length=3, max_length=63, pattern=OBJECT_NAME),
+        checked(
+            matching(OBJECT_NAME, "must be the name of a bucket: 3 to 63 small letters, digits, '-' and '.'")
+        ),
+    ]
+    """Name of the bucket."""
+    key: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=1024, pattern=ONE_LINE),
+        checked(matching(ONE_LINE, "must be one line")),
+    ]
+    """Key of the object."""
+    endpoint: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=320, pattern=S3_ENDPOINT),
+            checked(
+                matching(
+                    S3_ENDPOINT,
+                    "must be http:// or https:// with a host and, where it is not the usual one, a port; no "
+                    "user, path or bucket",
+                )
+            ),
+        ]
+        | None
+    ) = None
+    """Server, such as http://minio.data.svc:9000 (Amazon's in the region)."""
+    region: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=32, pattern=REGION),
+            checked(matching(REGION, "must be a region such as eu-central-1")),
+        ]
+        | None
+    ) = None
+    """Region of the bucket (us-east-1)."""
+    credentials_secret_ref: LocalSecret | None = None
+    """Secret with the keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where there is one,
+    AWS_SESSION_TOKEN (the object is public)."""
+
+    @property
+    def server(self) -> str:
+        """The endpoint, or Amazon's; the bucket stands in the path."""
+        if self.endpoint is not None:
+            return self.endpoint
+        region = self.region or DEFAULT_REGION
+        return f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+    @property
+    def title(self) -> str:
+        """Bucket and key, and the server where it is another one."""
+        where = f" of {self.endpoint}" if self.endpoint is not None else ""
+        return f"s3://{self.bucket}/{self.key}{where}"
+
+    @property
+    def secret(self) -> str:
+        """The Secret with the access key."""
+        return self.credentials_secret_ref.name if self.credentials_secret_ref else ""
+
+
 class RemoteSources(ApiModel):
     """The fields of spec.dataset that name such a source; at most one of them."""
 
     http: HttpSource | None = None
     """Samples in a file behind a URL, which the trainer downloads."""
 
+    s3: S3Source | None = None
+    """Samples in an object of S3, MinIO or another such server, which the trainer downloads."""
     neo4j: Annotated[Neo4jSource | None, Field(alias="neo4j")] = None
     """Samples that a query of Neo4j returns, which the trainer runs."""
 

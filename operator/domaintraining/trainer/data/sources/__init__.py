@@ -8,6 +8,7 @@ from domaintraining.trainer.data.sources.source import Means, Source
 
 SOURCES: Final = {
     "http": "http",
+    "s3": "s3",
     "neo4j": "neo4j",
 }
 """For each field of `RemoteSources` the module here whose `open_source(spec, means)` opens it; its libraries
