@@ -65,6 +65,15 @@ class Split(ApiModel):
     }
 
 
+class Augment(ApiModel):
+    """Rewordings of the train samples by the same model, for training only; each costs one call."""
+
+    factor: Annotated[int, Field(ge=1, le=4)] = 1
+    """Rewordings asked for each train sample; at most 500 in all."""
+    method: Literal["paraphrase"] = "paraphrase"
+    """How they are made: the text in other words, with every labelled name to the letter."""
+
+
 SOURCES: Final = ("inline", "configMap", "persistentVolumeClaim", *SOURCE_NAMES)
 
 
@@ -81,6 +90,8 @@ class Dataset(RemoteSources):
     """Format of the file, also of one packed with gzip; auto goes by name and content."""
     split: Split = Split()
     """Sizes of the held-out and the validation part."""
+    augment: Augment | None = None
+    """Rewordings of the train samples as further ones; absent: none."""
 
     model_config = {
         "json_schema_extra": rules(

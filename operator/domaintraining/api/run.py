@@ -9,6 +9,7 @@ from domaintraining.api.budget import Limits, Spent
 from domaintraining.api.scalars import Short
 from domaintraining.api.sources import Leads, RemoteSources
 from domaintraining.api.spec import (
+    Augment,
     Auto,
     Instructions,
     Metric,
@@ -42,6 +43,8 @@ class RunData(WireModel):
     """Where the name of that server may lead, as the operator's owner allows."""
     split: Split = Split()
     """Sizes of the parts."""
+    augment: Augment | None = None
+    """Rewordings of the train samples; None: none are made."""
 
 
 class RunJournal(WireModel):

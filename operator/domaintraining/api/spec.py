@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from domaintraining.api.acceptance import Acceptance
 from domaintraining.api.base import ApiModel
 from domaintraining.api.budget import Budget
-from domaintraining.api.dataset import Dataset, Split
+from domaintraining.api.dataset import Augment, Dataset, Split
 from domaintraining.api.graph import GraphSpec
 from domaintraining.api.job import Job
 from domaintraining.api.model import Model, ModelName, ModelOptions, Think
@@ -26,6 +26,7 @@ from domaintraining.api.sample import TypeName
 
 __all__ = [
     "TASKS",
+    "Augment",
     "Auto",
     "DomainTrainingSpec",
     "Instructions",

@@ -1,6 +1,7 @@
 """The run as the trainer gets it: spec, then the operator's settings, then what earlier attempts left."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from domaintraining.api.budget import Spent, limits_of
 from domaintraining.api.names import domain_of
@@ -79,6 +80,7 @@ def _servers(model: ModelStatus, prompt_model: ModelStatus | None) -> list[str]:
 
 def _data(spec: DomainTrainingSpec, settings: Settings) -> RunData:
     dataset = spec.dataset
+    how: dict[str, Any] = {"split": dataset.split, "augment": dataset.augment}
     if (given := dataset.given()) is not None:
         field, server = given
         return RunData(
@@ -87,17 +89,17 @@ def _data(spec: DomainTrainingSpec, settings: Settings) -> RunData:
             format=dataset.format,
             remote=RemoteSources.model_validate({field: server}),
             leads=settings.data_host_leads(server.server),
-            split=dataset.split,
+            **how,
         )
     if dataset.config_map is not None:
         name, key = dataset.config_map.name, dataset.config_map.key
         source = f"configmap {name}, key {key}"
-        return RunData(file=key, source=source, format=dataset.format, split=dataset.split)
+        return RunData(file=key, source=source, format=dataset.format, **how)
     if dataset.persistent_volume_claim is not None:
         claim, path = dataset.persistent_volume_claim.claim_name, dataset.persistent_volume_claim.path
         source = f"claim {claim}, path {path}"
-        return RunData(file=path, source=source, claim=claim, format=dataset.format, split=dataset.split)
-    return RunData(file="inline.jsonl", source="spec.dataset.inline", format="jsonl", split=dataset.split)
+        return RunData(file=path, source=source, claim=claim, format=dataset.format, **how)
+    return RunData(file="inline.jsonl", source="spec.dataset.inline", format="jsonl", **how)
 
 
 def _spent(observed: Observed, number: int, journal: RunJournal) -> Spent:

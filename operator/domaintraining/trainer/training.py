@@ -12,6 +12,7 @@ from domaintraining.api.spec import Task
 from domaintraining.api.status import DatasetStatus, Metrics, ModelStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import PLAIN, Reach
+from domaintraining.trainer.augmenting import Augmenting
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.calls.store import Limited
 from domaintraining.trainer.data.fetch import Fetching, fetched
@@ -77,6 +78,7 @@ def train(session: Session, folders: Folders, serve: Serve) -> None:
     stages.tell_dataset()
     with connected(session, material.run, serve, folders.journal, material.samples.digest) as connection:
         baseline = stages.measure_baseline(connection)
+        stages.augment(connection)
         found = stages.search(connection)
         stages.finish(connection, found, baseline)
 
@@ -101,6 +103,7 @@ class _Stages:
         self._session = session
         self._run, self._tally, self._log = material.run, session.tally, session.log
         self._material, self._served = material, served
+        self._augmenting = Augmenting(session, material)
         self._attached: list[str] = []
         self._documents = Documents(
             {
@@ -115,8 +118,9 @@ class _Stages:
         for task in tasks:
             self._tally.plan(task, self._material.search(task).plan(self._run))
         baseline = self._documents.calls(tasks)
-        self._tally.expect("loading_data", baseline)
-        self._tally.expect("validation", baseline + self._documents.calls(list(self._served.requests)))
+        self._tally.expect("loading_data", baseline + self._augmenting.calls)
+        measured = baseline + self._documents.calls(list(self._served.requests))
+        self._tally.expect("validation", measured + self._augmenting.comparing)
 
     def tell_dataset(self) -> None:
         """Report the samples before the first call."""
@@ -144,6 +148,11 @@ class _Stages:
         self._session.announce()
         self._tell("baseline_measured", "the baseline is measured", measured, metrics)
         return measured
+
+    def augment(self, connection: Connection) -> None:
+        """Further train samples, where the spec asks for them."""
+        self._material = self._augmenting.make(connection)
+        self._session.reporter.update(dataset=self._dataset())
 
     def search(self, connection: Connection) -> dict[Task, Found]:
         """The best programs that MIPROv2 finds."""
@@ -186,12 +195,14 @@ class _Stages:
         metrics = compared_metrics(new, baseline, served, run.optimizer.seed, validation)
         metrics = self._with_semantic(connection, metrics, Compared(self._documents, new, baseline, served))
         self._tell("result_measured", "the result is measured", new, metrics)
+        augmented = self._augmenting.judge(found, connection, self._evaluator(connection, "validation"))
+        self._session.reporter.update(dataset=self._dataset())
         self._tally.enter("saving")
         tasks = {
             task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
             for task, prompt in prompts.items()
         }
-        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(found)}
+        data = self._data(seen=digests(self._material.seen())) | {"doctor": self._doctor(found)} | augmented
         described = manifest(run, tasks, data)
         self._attach(RESULT_KEY, _prompts(prompts, metrics, described))
         self._tally.finish("the result is written")
@@ -243,13 +254,12 @@ class _Stages:
         status = self._material.status()
         before = sum(len(self._material.held_out(task)) for task in self._run.tasks)
         left = sum(len(self._documents.of[task]) for task in self._run.tasks)
-        if left == before:
-            return status
-        warning = (
+        seen = (
             f"{before - left} of {before} held-out labels are left out of the comparison: "
             f"revision {self._run.served}, which is served now, was trained with their texts"
         )
-        return status.model_copy(update={"warnings": [warning, *status.warnings][:MAX_WARNINGS]})
+        notes = [*([] if left == before else [seen]), *filter(None, [self._augmenting.line])]
+        return status.model_copy(update={"warnings": [*notes, *status.warnings][:MAX_WARNINGS]})
 
     def _data(self, seen: list[str]) -> dict[str, Any]:
         held_out = digests(self._documents.texts(self._run.tasks))

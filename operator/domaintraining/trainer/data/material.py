@@ -11,6 +11,7 @@ from domaintraining.api.sample import Sample
 from domaintraining.api.spec import TASKS, Task, Types
 from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.data.augment import Augmented
 from domaintraining.trainer.data.dataset import Samples, read_samples
 from domaintraining.trainer.data.fetch import Fetched
 from domaintraining.trainer.data.split import Parts, check_enough, closed_types, labelled, split_samples
@@ -41,6 +42,8 @@ class Material:
     """Rule by which adaptive became the mode that stands in `run`; empty: the run came with its mode."""
     version: str = ""
     """What the source of the samples calls its content; empty: it calls it nothing."""
+    augmented: Augmented | None = None
+    """Rewordings of the train samples, which are in no part; None: none are made, or not yet."""
 
     def status(self) -> DatasetStatus:
         """The samples as status shows them."""
@@ -61,7 +64,9 @@ class Material:
 
     def search(self, task: Task) -> Search:
         """What the search for a task starts from and learns from."""
-        train = [sample for sample in labelled(self.parts.train, task) if demonstrable(sample)]
+        synthetic = [one.sample for one in self.augmented.rewordings] if self.augmented else []
+        known = labelled([*self.parts.train, *synthetic], task)
+        train = [sample for sample in known if demonstrable(sample)]
         validation = labelled(self.parts.validation, task)
         return Search(self.forms[task], examples(train, task), examples(validation, task))
 
@@ -80,7 +85,9 @@ class Material:
     def seen(self) -> list[str]:
         """Texts that may have informed the search or stand in a demo."""
         parts = (*self.parts.train, *self.parts.validation)
-        return [sample.text for sample in parts if any(labelled([sample], task) for task in self.run.tasks)]
+        synthetic = [one.sample.text for one in self.augmented.rewordings] if self.augmented else []
+        texts = [sample.text for sample in parts if any(labelled([sample], task) for task in self.run.tasks)]
+        return [*texts, *synthetic]
 
     def described(self) -> dict[str, Any]:
         """The samples as a manifest describes them."""
