@@ -89,7 +89,7 @@ def host_allowed(host: str, port: int, default_port: int, pattern: str) -> bool:
     Without a port it means the default one. `*` stands for hosts as it does in `url_matches`.
     """
     _, wanted_host, wanted_port, _ = _parts(f"://{pattern}")
-    plain = f"[{host}]" if ":" in host else host
+    plain = _plain_host(f"[{host}]") if ":" in host else host
     port_matches = matches(str(port), wanted_port) if wanted_port else port == default_port
     return port_matches and _host_matches(plain, wanted_host)
 
