@@ -1,4 +1,4 @@
-"""Neo4j behind the seam. Imported only where one is configured: the driver takes 25 MiB.
+"""Neo4j behind the seam. Imported only where one is configured: the driver takes 30 MB.
 
 Each write is one transaction that reads the domain, takes its lock, and reads it again: what `judge` refuses
 leaves no trace. See https://neo4j.com/docs/cypher-manual/5/ and https://neo4j.com/docs/python-manual/current/

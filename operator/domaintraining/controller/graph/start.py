@@ -19,7 +19,7 @@ def open_graph(settings: Settings, cluster: Cluster, wake: Callable[[Key], None]
     """What writes into the graph; None where there is none, and then its driver is not loaded."""
     if settings.graph is None:
         return None
-    from domaintraining.controller.graph.cypher import Neo4jGraph  # noqa: PLC0415 - it takes 25 MiB
+    from domaintraining.controller.graph.cypher import Neo4jGraph  # noqa: PLC0415 - it takes 30 MB
 
     return GraphSync(
         Neo4jGraph(settings.graph, settings.reach),
