@@ -111,7 +111,7 @@ def test_rewordings_are_marked_and_in_no_other_part(done: Augmented) -> None:
     assert set(manifest["heldOut"]) == {text_digest(one.text) for one in PARTS.test}
     originals = {one.text for one in PARTS.train}
     for task in ("entities", "relations"):
-        prompt = done.result.prompt(task)  # type: ignore[arg-type]
+        prompt = done.result.prompt(task)
         assert prompt is not None
         shown = [message["content"] for message in json.loads(prompt.files.messages)[1:-1:2]]
         texts = [content.removeprefix("Text:\n").split("\n\nEntities:")[0] for content in shown]

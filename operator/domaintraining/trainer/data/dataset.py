@@ -105,9 +105,9 @@ class _Reading:
         self._errors: list[str] = []
         self._error_count = 0
         self._skipped = 0
-        self._unknown_keys = _Tally("unknown keys are ignored")
-        self._no_ends = _Tally("samples without entities are left out of relations, which are empty there")
-        self._conflicts = _Tally("samples with other labels on an equal text are skipped, the first counts")
+        self._unknown_keys = Noticed("unknown keys are ignored")
+        self._no_ends = Noticed("samples without entities are left out of relations, which are empty there")
+        self._conflicts = Noticed("samples with other labels on an equal text are skipped, the first counts")
         self._digest = hashlib.sha256()
 
     def excess(self) -> str:
@@ -130,7 +130,7 @@ class _Reading:
         if not errors:
             plain, unknown = known_form(row.value)
             self._unknown_keys.note(unknown, f"{self._unit} {row.line}")
-            sample, errors = _validated(plain, row.value)
+            sample, errors = checked(plain, row.value)
         for error in errors:
             self.refuse(row.line, error)
         if sample and not errors:
@@ -166,7 +166,7 @@ class _Reading:
         )
 
 
-class _Tally:
+class Noticed:
     """How often something was seen, and where first."""
 
     def __init__(self, what: str) -> None:
@@ -203,7 +203,13 @@ def _bounded(source: str, errors: list[str], count: int) -> str:
     return f"{message[: MAX_MESSAGE - 1]}…"
 
 
-def _validated(plain: Any, raw: Any) -> tuple[Sample | None, list[str]]:
+def checked(plain: Any, raw: Any) -> tuple[Sample | None, list[str]]:
+    """A sample from today's form of a row, or what is wrong with it, without a word of it.
+
+    Args:
+        plain: see `older.known_form`.
+        raw: the same row as it stands in the file, in whose words errors name their field.
+    """
     try:
         sample = Sample.model_validate(plain, strict=True)
     except ValidationError as error:
