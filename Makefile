@@ -25,8 +25,8 @@ PYTEST := $(RUN) -m pytest -o cache_dir=$(CACHE)/pytest
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-demo: $(READY) ## train the sample from nothing, show status and prompt, clean up
-	@$(RUN) -m tests.sandbox demo
+demo: $(READY) ## train the sample from nothing, show status and prompt, clean up (GRAPH=1: and Neo4j)
+	@$(RUN) -m tests.sandbox demo $(if $(GRAPH),--graph)
 
 story: $(READY) ## the life of a prompt as a release, step by step, each with its calls and seconds (OUTPUT=json)
 	@$(RUN) -m tests.sandbox story $(if $(OUTPUT),--output=$(OUTPUT))
@@ -51,8 +51,8 @@ bench-operator: $(READY) ## the controller's memory, requests and delays with 20
 soak: $(READY) ## resources come and go beside an API server that dies now and then (MINUTES=30)
 	@$(RUN) -m tests.bench_operator.soak --minutes=$(or $(MINUTES),30)
 
-sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running
-	@$(RUN) -m tests.sandbox up
+sandbox: $(READY) ## keep a control plane, the operator and a simulated model server running (GRAPH=1: and Neo4j)
+	@$(RUN) -m tests.sandbox up $(if $(GRAPH),--graph)
 
 sandbox-down: $(READY) ## stop what `make sandbox` has started
 	@$(RUN) -m tests.sandbox down
@@ -74,7 +74,7 @@ generate: $(READY) ## write the CRD, the manifest of the chart and the tables of
 	if [[ -e README.md ]]; then $(RUN) -m domaintraining docs README.md; fi
 
 programs: $(READY)
-	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm; kube(print); helm(print); from tests.sandbox.kueue.controller import binary; binary(print)'
+	@$(RUN) -u -c 'from tests.sandbox.build import controlplane_binary as kube, helm_binary as helm, s3_binary as s3; kube(print); helm(print); s3(print); from tests.sandbox.kueue.controller import binary; binary(print); from tests.sandbox.neo4j import artifacts; artifacts.obstacle() or artifacts.jars(print)'
 
 # One at a time: two checkouts with the same lock file share the environment.
 $(READY):

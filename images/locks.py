@@ -35,9 +35,11 @@ class Part:
 
 
 PARTS: Final[Mapping[str, Part]] = {
-    "requirements-controller.lock": Part(frozenset({"aiohttp", "kopf", "kubernetes", "pydantic", "pyyaml"})),
+    "requirements-controller.lock": Part(
+        frozenset({"aiohttp", "kopf", "kubernetes", "neo4j", "pydantic", "pyyaml"})
+    ),
     "requirements-trainer.lock": Part(
-        frozenset({"dspy", "numpy", "optuna", "pydantic", "pyyaml", "urllib3"}),
+        frozenset({"dspy", "minio", "neo4j", "numpy", "optuna", "pydantic", "pyyaml", "urllib3"}),
         # DSPy loads LiteLLM and the OpenAI client only where an LM has no engine of its own, as ours has;
         # Optuna loads SQLAlchemy and Alembic only for a study in a database.
         frozenset({"alembic", "litellm", "openai", "sqlalchemy"}),

@@ -9,6 +9,10 @@ from typing import Final
 ROLES: Final = {
     "controller": ("domaintraining.controller.main", "watches DomainTrainings and runs trainers"),
     "trainer": ("domaintraining.trainer.main", "trains the prompts of one run"),
+    "import": (
+        "domaintraining.trainer.importing.main",
+        "brings samples that AegisRAG exported into today's form",
+    ),
     "crd": ("domaintraining.api.crd", "writes the CustomResourceDefinition"),
     "docs": ("domaintraining.api.docs", "writes the reference from the models"),
 }
@@ -22,10 +26,9 @@ def main(argv: list[str]) -> int:
         print(f"usage: python -m domaintraining ROLE [ARGUMENT…]\n{roles}", file=sys.stderr)
         return USAGE
     module, _ = ROLES[argv[0]]
-    if not find_spec(module.rpartition(".")[0]):
-        print(
-            f"no {argv[0]} in this image: use the one that is built with --target {argv[0]}", file=sys.stderr
-        )
+    part = module.split(".")[1]
+    if not find_spec(f"domaintraining.{part}"):
+        print(f"no {argv[0]} in this image: use the one that is built with --target {part}", file=sys.stderr)
         return USAGE
     code: int = import_module(module).main(argv[1:])
     return code

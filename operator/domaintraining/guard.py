@@ -143,6 +143,20 @@ def refusal(address: str, api_server: Collection[str] = ()) -> str | None:
     return None
 
 
+def is_address(text: str) -> bool:
+    """Whether a host is an address in its usual spelling."""
+    return _parsed(text) is not None
+
+
+def public_refusal(address: str) -> str | None:
+    """Why an address is none of the public network; None: it is one."""
+    parsed = _parsed(address)
+    if parsed is None:
+        return "no address in its usual spelling"
+    is_public = all(one.is_global for one in _meant(parsed))
+    return None if is_public else "an address of the cluster or of a private network"
+
+
 def _parsed(text: str) -> Address | None:
     try:
         return ipaddress.ip_address(text.strip("[]").partition("%")[0])

@@ -20,8 +20,8 @@ BEFORE = memory_mib()
 
 from domaintraining.trainer.main import attempt, ollama  # noqa: E402 - what it costs is measured
 from domaintraining.trainer.progress import Tally  # noqa: E402
+from domaintraining.trainer.reading import Folders  # noqa: E402
 from domaintraining.trainer.reporter import RecordedReport  # noqa: E402
-from domaintraining.trainer.training import Folders  # noqa: E402
 
 IMPORTED = memory_mib()
 

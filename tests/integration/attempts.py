@@ -24,10 +24,10 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.server import ModelServer, OllamaServer
 from domaintraining.trainer.journal.answerfile import read_header, read_lines
 from domaintraining.trainer.main import attempt
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
 from domaintraining.trainer.search.finished import SEARCH
 from domaintraining.trainer.session import Session
-from domaintraining.trainer.training import Folders
 from tests.integration.watched_ollama import MODEL, SLOTS, Action
 from tests.sandbox.cluster import REPOSITORY
 from tests.unit.trainer.loopback import Loopback, Received, Reply

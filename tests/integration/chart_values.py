@@ -74,6 +74,14 @@ EVERYTHING: Json = {
         "tolerations": [POOL],
         "persistence": {"enabled": True, "size": "100Gi", "storageClassName": "fast"},
     },
+    "graph": {
+        "uri": "neo4j+s://graph.example.com:7687",
+        "user": "operator",
+        "passwordSecret": {"name": "graph", "key": "secret"},
+        "database": "knowledge",
+        "cluster": "east",
+        "domains": ["team-a=*", "team-?=docs_*"],
+    },
     "neo4j": {
         "enabled": True,
         "image": {
@@ -174,5 +182,18 @@ BAD: dict[str, tuple[Json, str]] = {
     ),
     "privileged port": ({"healthPort": 80}, "at '/healthPort': minimum: got 80, want 1,024"),
     "seconds as duration": ({"resyncSeconds": "5m"}, "at '/resyncSeconds': got string, want integer"),
+    "graph over http": ({"graph": {"uri": "http://neo4j:7474"}}, "graph.uri: must be such as neo4j://"),
+    "graph with a password": (
+        {"graph": {"uri": "bolt://neo4j:secret@neo4j"}},
+        "without user, password and query",
+    ),
+    "domains without namespace": (
+        {"graph": {"domains": ["tech_docs"]}},
+        'graph.domains: must be patterns NAMESPACE=DOMAIN such as team-a=*, not "tech_docs"',
+    ),
+    "password of the graph in the values": (
+        {"graph": {"password": "x"}},
+        "at '/graph': additional properties 'password' not allowed",
+    ),
     "neo4j without password": ({"neo4j": {"enabled": True}}, "create a Secret with the key `password`"),
 }

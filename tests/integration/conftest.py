@@ -14,6 +14,8 @@ from tests.integration.waiting import wait_for
 from tests.sandbox.build import controlplane_binary
 from tests.sandbox.cluster import REPOSITORY, Cluster
 from tests.sandbox.environment import Sandbox
+from tests.sandbox.neo4j.artifacts import obstacle
+from tests.sandbox.neo4j.server import Neo4j
 
 IMAGE = "domaintraining"
 
@@ -51,6 +53,17 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     running.down()
 
 
+@pytest.fixture(scope="session")
+def graph_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """As `sandbox`, beside a real Neo4j; where there is no Java its tests are skipped, which says why."""
+    if reason := obstacle():
+        pytest.skip(reason)
+    running = Sandbox(tmp_path_factory.mktemp("graph"), graph=True)
+    running.up(print)
+    yield running
+    running.down()
+
+
 @pytest.fixture
 def space(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
     """A namespace of the sandbox with the samples."""
@@ -59,6 +72,25 @@ def space(sandbox: Sandbox, request: pytest.FixtureRequest) -> str:
     body = {"metadata": {"name": "samples"}, "data": {"samples.jsonl": SAMPLES}}
     sandbox.cluster.api.create(f"/api/v1/namespaces/{name}/configmaps", body)
     return name
+
+
+@pytest.fixture(scope="session")
+def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4j]:
+    """A real Neo4j, for `neo4j`; where there is no Java its tests are skipped, which says why."""
+    if reason := obstacle():
+        pytest.skip(reason)
+    running = Neo4j(tmp_path_factory.mktemp("neo4j"))
+    running.start(print)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def neo4j(neo4j_server: Neo4j) -> Neo4j:
+    """The real Neo4j, empty, which the test may kill, pause and start again."""
+    neo4j_server.start(print)
+    neo4j_server.empty()
+    return neo4j_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,5 +33,5 @@ def controller_of(found: list[Json]) -> Json:
 
 
 def variables(found: list[Json]) -> dict[str, str]:
-    """The controller's environment."""
-    return {one["name"]: one["value"] for one in controller_of(found)["env"]}
+    """The controller's environment, without what comes from Secrets."""
+    return {one["name"]: one["value"] for one in controller_of(found)["env"] if "value" in one}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from domaintraining.controller.settings import ServerLimits, Settings
+from domaintraining.controller.settings import GraphSettings, ServerLimits, Settings
 from tests.integration.chart_values import BAD, DIGEST, EVERYTHING, MATRIX
 from tests.integration.rendered import controller_of, only, variables, with_values
 from tests.integration.rights import granted
@@ -154,7 +154,27 @@ def test_every_setting_arrives_where_the_operator_reads_it(tmp_path: Path, autho
     assert settings.api_server_cidrs == ("10.0.0.1/32", "fd00::/64")
     assert (settings.resync_seconds, settings.outage_seconds, settings.health_port) == (60, 1200, 9090)
     assert settings.check_seconds == 3600
+    graph = EVERYTHING["graph"]
+    assert settings.graph == GraphSettings(
+        uri=graph["uri"],
+        user="operator",
+        database="knowledge",
+        cluster="east",
+        domains=tuple(graph["domains"]),
+    )
     assert not unchanged(settings)
+
+
+def test_the_password_of_the_graph_comes_from_a_secret(tmp_path: Path) -> None:
+    """Of the values, or of the trial server; without a graph there is no variable of it."""
+    secrets = {"everything": ("graph", "secret"), "trial": ("neo4j", "password"), "defaults": None}
+    for name, secret in secrets.items():
+        env = controller_of(with_values(tmp_path, MATRIX[name]))["env"]
+        found = [one["valueFrom"]["secretKeyRef"] for one in env if one["name"] == "NEO4J_PASSWORD"]
+        assert found == ([{"name": secret[0], "key": secret[1]}] if secret else []), name
+        assert any(one["name"] == "NEO4J_URI" for one in env) is bool(secret)
+    trial = variables(with_values(tmp_path, MATRIX["trial"], namespace="trial"))
+    assert trial["NEO4J_URI"] == "bolt://neo4j.trial:7687"
 
 
 def unchanged(settings: Settings) -> set[str]:

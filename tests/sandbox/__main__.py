@@ -22,14 +22,15 @@ def main() -> int:
     parser.add_argument("action", choices=("up", "down", "demo", "story"))
     parser.add_argument("--state", type=Path, help="folder of the sandbox (the cache's; demo: a new one)")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="of the story")
+    parser.add_argument("--graph", action="store_true", help="with a real Neo4j (Java 17, Maven)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if given.action == "demo":
-            return _demo(given.state)
+            return _demo(given.state, graph=given.graph)
         if given.action == "story":
             return _story(given.output)
-        sandbox = Sandbox(given.state or default_state())
+        sandbox = Sandbox(given.state or default_state(), graph=given.graph)
         return _up(sandbox) if given.action == "up" else _down(sandbox)
     except SandboxError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -58,6 +59,9 @@ def _up(sandbox: Sandbox) -> int:
     say("A first training, in the namespace default:")
     say("  kubectl create configmap tech-docs --from-file=samples.jsonl=crds/samples/tech-docs.jsonl")
     say("  kubectl apply -f crds/samples/tech-docs.yaml && kubectl get dt -w")
+    if sandbox.graph:
+        access = sandbox.graph
+        say(f"Neo4j: {access.uri}, user {access.user}, password {access.password}")
     say("The cluster's address and identity:")
     say(f"export KUBECONFIG={cluster.admin_kubeconfig}")
     return 0
@@ -70,11 +74,11 @@ def _down(sandbox: Sandbox) -> int:
     return 0
 
 
-def _demo(state: Path | None) -> int:
+def _demo(state: Path | None, *, graph: bool) -> int:
     if state:
-        return demo(Sandbox(state), say)
+        return demo(Sandbox(state, graph=graph), say)
     with tempfile.TemporaryDirectory(prefix="domaintraining-demo-", ignore_cleanup_errors=True) as folder:
-        return demo(Sandbox(Path(folder) / "sandbox"), say)
+        return demo(Sandbox(Path(folder) / "sandbox", graph=graph), say)
 
 
 def _story(output: Literal["text", "json"]) -> int:

@@ -20,6 +20,7 @@ from tests.sandbox.toolchain import go_program, needed_version
 
 SANDBOX = Path(__file__).parent
 HELM = "helm.sh/helm/v3"
+VERSITY = "github.com/versity/versitygw"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def built(program: GoProgram, say: Say) -> Path:
     if binary.exists():
         return binary
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _only_builder(folder.parent / "build.lock", say):
+    with only_builder(folder.parent / "build.lock", say):
         if not binary.exists():
             _build(program, folder, say)
     return binary
@@ -80,6 +81,24 @@ def control_plane() -> GoProgram:
         cold_build="about 5 minutes on 2 cores, once",
         linker=release_flags(version),
         links=("kubectl",),
+    )
+
+
+def s3_binary(say: Say) -> Path:
+    """Versity's S3 gateway, of the release that tests/sandbox/s3/go.mod names. See `built`."""
+    return built(s3(), say)
+
+
+def s3() -> GoProgram:
+    """An S3 server over a plain folder."""
+    version = module_version((SANDBOX / "s3" / "go.mod").read_text(encoding="utf-8"), VERSITY)
+    return GoProgram(
+        name="versitygw",
+        folder=SANDBOX / "s3",
+        title=f"the S3 server versitygw {version}",
+        cold_build="about 2 minutes on 2 cores, once",
+        package=f"{VERSITY}/cmd/versitygw",
+        linker=set_variables({}),
     )
 
 
@@ -157,7 +176,8 @@ def set_variables(values: Mapping[str, str]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _only_builder(lock: Path, say: Say) -> Iterator[None]:
+def only_builder(lock: Path, say: Say) -> Iterator[None]:
+    """Holds the lock of the cache, so that one process at a time fills it; `say` hears of the wait."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,16 +12,20 @@ from typing import Any
 import yaml
 
 from tests.sandbox.cluster import REPOSITORY, Cluster
-from tests.sandbox.environment import Sandbox
+from tests.sandbox.environment import MODEL, Sandbox
+from tests.sandbox.graph import described, read_back
+from tests.sandbox.neo4j.server import Neo4j
 from tests.sandbox.progress import Say
 
 Json = dict[str, Any]
 NAMESPACE = "demo"
 NAME = "tech-docs"
+DOMAIN = "tech_docs"
 SAMPLES = "crds/samples/tech-docs.jsonl"
 MANIFEST = "crds/samples/tech-docs.yaml"
 RESOURCE = f"/apis/training.aegisrag.io/v1alpha1/namespaces/{NAMESPACE}/domaintrainings/{NAME}"
 LIMIT_SECONDS = 900.0
+GRAPH_SECONDS = 60.0
 PAUSE_SECONDS = 0.5
 PROMPT_LINES = 24
 WIDTH = 110
@@ -36,6 +40,8 @@ def demo(sandbox: Sandbox, say: Say) -> int:
         say("[1/5] A Kubernetes control plane with the operator")
         sandbox.up(say)
         say("[2/5] Samples and DomainTraining")
+        if sandbox.graph:
+            _name_model(sandbox.graph, say)
         _apply(sandbox.cluster, say)
         say(f"[3/5] Training: kubectl get dt -w, at most {LIMIT_SECONDS / 60:.0f} minutes")
         with _watch(sandbox.cluster):
@@ -44,6 +50,8 @@ def demo(sandbox: Sandbox, say: Say) -> int:
             _explain(sandbox, resource, say)
             return 1
         _show(sandbox, resource, say)
+        if sandbox.graph and not _show_graph(sandbox, sandbox.graph, say):
+            return 1
         say(f"Done after {time.monotonic() - started:.0f} s.")
         return 0
     finally:
@@ -58,6 +66,13 @@ def condition(resource: Mapping[str, Any], kind: str) -> str:
         if found["type"] == kind and found.get("observedGeneration", generation) == generation:
             return str(found["status"])
     return "Unknown"
+
+
+def _name_model(graph: Neo4j, say: Say) -> None:
+    """The graph names the model of its domain, the resource names none."""
+    statement = f"CREATE (:Domain {{name: '{DOMAIN}', llm_model: '{MODEL}'}})"
+    say(f"Neo4j: {statement}")
+    graph.query(statement)
 
 
 def _apply(cluster: Cluster, say: Say) -> None:
@@ -129,6 +144,26 @@ def _show(sandbox: Sandbox, resource: Json, say: Say) -> None:
         say("  OLLAMA_BASE_URL=http://HOST:11434 make demo")
     else:
         say(f"The model is the one that {sandbox.own_server} serves.")
+
+
+def _show_graph(sandbox: Sandbox, graph: Neo4j, say: Say) -> bool:
+    """The domain as it is read back; whether there is one."""
+    deadline = time.monotonic() + GRAPH_SECONDS
+    while condition(resource := sandbox.cluster.api.get(RESOURCE), "GraphSynced") != "True":
+        if time.monotonic() > deadline:
+            say(f"The domain is not in Neo4j after {GRAPH_SECONDS:.0f} s.")
+            _explain(sandbox, resource, say)
+            return False
+        time.sleep(PAUSE_SECONDS)
+    domain, logs = read_back(graph, DOMAIN)
+    say(f"The domain read back from Neo4j ({graph.uri}), MATCH (d:Domain {{name: '{DOMAIN}'}}):")
+    for line in described(domain, logs, WIDTH):
+        say(line)
+    say(f"  status.model.source of the DomainTraining: {resource['status']['model']['source']}")
+    if sandbox.simulated:
+        say("  These figures too are of the SIMULATED model.")
+    say("")
+    return domain.get("status") == "ready"
 
 
 def table(metrics: Mapping[str, Any]) -> list[str]:

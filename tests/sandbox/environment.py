@@ -21,11 +21,16 @@ from tests.sandbox.cluster import REPOSITORY, Cluster
 from tests.sandbox.components import free_ports
 from tests.sandbox.daemons import Daemon
 from tests.sandbox.errors import SandboxError
+from tests.sandbox.neo4j.artifacts import jars
+from tests.sandbox.neo4j.server import Neo4j
 from tests.sandbox.progress import Say
 
 Json = dict[str, Any]
 NAMESPACE = "domaintraining-system"
 CONTROLLER = "domaintraining-controller"
+GRAPH_SECRET = "neo4j"
+# Domains that the demo finds in the graph are its namespace's; others that nobody owns are nobody's here.
+GRAPH_SETTINGS = {"GRAPH_CLUSTER": "sandbox", "GRAPH_DOMAINS": "demo=*"}
 IMAGE = "domaintraining:sandbox"
 MODEL_SERVER = "simulated-ollama"
 MODEL = "qwen3:32b"
@@ -53,11 +58,15 @@ PAUSE_SECONDS = 0.1
 class Sandbox:
     """A cluster with the operator in it, kept in a state folder; found again there by any process.
 
-    `variables` are further ones of the operator's, over those of the sandbox.
+    With `graph` there is a real Neo4j, which the operator writes the domains to; `variables` are further
+    ones of the operator's, over those of the sandbox.
     """
 
-    def __init__(self, state: Path, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, state: Path, variables: Mapping[str, str] = MappingProxyType({}), *, graph: bool = False
+    ) -> None:
         self.cluster = Cluster(state)
+        self.graph = Neo4j(state) if graph else None
         self._variables = variables
         self.own_server = os.environ.get("OLLAMA_BASE_URL", "").rstrip("/")
 
@@ -77,13 +86,19 @@ class Sandbox:
         Raises SandboxError with the end of the log of what did not start; then nothing is left behind.
         """
         binary = controlplane_binary(say)
+        if self.graph:
+            jars(say)
         say("starting the control plane")
         self.cluster.start(binary)
         try:
             say("starting the simulated node")
             images = {"domaintraining": f"{sys.executable} -m domaintraining"}
             self.cluster.start_node(images, pythonpath=[REPOSITORY / "operator"])
-            self._install(self._model_server(say), say)
+            server = self._model_server(say)
+            if self.graph:
+                say("starting Neo4j")
+                self.graph.start(say)
+            self._install(server, say)
         except BaseException:
             self.down()
             raise
@@ -127,11 +142,8 @@ class Sandbox:
     def _install(self, model_server: str, say: Say) -> None:
         say("applying the CRD, the operator's rights and the operator")
         self.cluster.define(CRD)
-        objects = {
-            "apiVersion": "v1",
-            "kind": "List",
-            "items": operator_objects(model_server, self._variables),
-        }
+        items = operator_objects(model_server, self._variables, self.graph)
+        objects = {"apiVersion": "v1", "kind": "List", "items": items}
         self.cluster.kubectl("apply", "--filename=-", input=json.dumps(objects))
         self.wait_for("the operator", self._rolled_out)
 
@@ -145,24 +157,46 @@ def default_state() -> Path:
     return cache_folder(os.environ) / "sandbox"
 
 
-def operator_objects(model_server: str, variables: Mapping[str, str] = MappingProxyType({})) -> list[Json]:
-    """What users install, with the sandbox's image and settings put into it, and further variables."""
+def operator_objects(
+    model_server: str, further: Mapping[str, str] = MappingProxyType({}), graph: Neo4j | None = None
+) -> list[Json]:
+    """What users install, with the sandbox's image, settings and further ones, and a Secret of the graph."""
     objects: list[Json] = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
     (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
     port = free_ports().api  # pods share the machine's network, and there may be another sandbox
     container["ports"] = [{"name": "probes", "containerPort": port}]
-    settings = {one["name"]: one["value"] for one in container["env"]} | {
+    own = {
         "OLLAMA_BASE_URL": model_server,
         "OLLAMA_MODEL_GENERATION": MODEL,
         "OLLAMA_NUM_PARALLEL": str(SLOTS),
         "TRAININGS_PER_SERVER": str(TRAININGS),
         "TRAINER_IMAGE": IMAGE,
         "HEALTH_PORT": str(port),
-        **variables,
+        **further,
     }
+    variables = {one["name"]: one for one in container["env"]}
+    variables |= {name: {"name": name, "value": value} for name, value in own.items()}
+    if graph:
+        access = {"NEO4J_URI": "uri", "NEO4J_USER": "username", "NEO4J_PASSWORD": "password"}
+        variables |= {name: _of_secret(name, key) for name, key in access.items()}
+        variables |= {name: {"name": name, "value": value} for name, value in GRAPH_SETTINGS.items()}
+        objects.insert(1, _graph_secret(graph))  # behind the namespace
     container["image"] = IMAGE
-    container["env"] = [{"name": name, "value": value} for name, value in settings.items()]
+    container["env"] = list(variables.values())
     return objects
+
+
+def _of_secret(variable: str, key: str) -> Json:
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": GRAPH_SECRET, "key": key}}}
+
+
+def _graph_secret(graph: Neo4j) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": GRAPH_SECRET, "namespace": NAMESPACE},
+        "stringData": {"uri": graph.uri, "username": graph.user, "password": graph.password},
+    }
 
 
 def _listens(server: Daemon) -> bool:

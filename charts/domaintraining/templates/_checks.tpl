@@ -23,6 +23,13 @@ are not repeated.
 {{- include "domaintraining.check" (list (printf "allowed.%s" $name) . `^[^,\s]+$` "each entry is one pattern, without commas and blanks") -}}
 {{- end -}}
 {{- end -}}
+{{- $bolt := `^((bolt|neo4j)(\+s|\+ssc)?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)?$` -}}
+{{- if not (regexMatch $bolt .graph.uri) -}}
+{{- fail "graph.uri: must be such as neo4j://neo4j.graph:7687 or bolt+s://graph.example.com, without user, password and query" -}}
+{{- end -}}
+{{- range .graph.domains -}}
+{{- include "domaintraining.check" (list "graph.domains" . `^[a-z0-9*?-]+=[a-z0-9_*?]+$` "must be patterns NAMESPACE=DOMAIN such as team-a=*") -}}
+{{- end -}}
 {{- range .watchNamespaces -}}
 {{- include "domaintraining.check" (list "watchNamespaces" . `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$` "must be names of namespaces, no patterns") -}}
 {{- end -}}

@@ -53,6 +53,18 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 {{- .Values.model.requests | default (ternary .Values.ollama.parallel "" $own) -}}
 {{- end -}}
 
+{{/* URI of the graph; empty: there is none. */}}
+{{- define "domaintraining.graph" -}}
+{{- $own := printf "bolt://neo4j.%s:7687" .Release.Namespace -}}
+{{- .Values.graph.uri | default (ternary $own "" .Values.neo4j.enabled) -}}
+{{- end -}}
+
+{{/* The Secret with its password; empty: there is none. */}}
+{{- define "domaintraining.graphSecret" -}}
+{{- $own := and .Values.neo4j.enabled (not .Values.graph.uri) -}}
+{{- .Values.graph.passwordSecret.name | default (ternary .Values.neo4j.existingSecret "" $own) -}}
+{{- end -}}
+
 {{- define "domaintraining.caConfigMap" -}}
 {{- .Values.caBundle.configMap | default (printf "%s-ca" (include "domaintraining.name" .)) -}}
 {{- end -}}

@@ -44,6 +44,8 @@ capabilities:
   value: {{ $allowed.pulls | join "," | quote }}
 - name: ALLOWED_REGISTRIES
   value: {{ $allowed.registries | join "," | quote }}
+- name: ALLOWED_DATA_HOSTS
+  value: {{ $allowed.dataHosts | join "," | quote }}
 - name: ALLOWED_PRIORITY_CLASSES
   value: {{ $allowed.priorityClasses | join "," | quote }}
 - name: ALLOWED_NODE_LABELS
@@ -77,6 +79,31 @@ capabilities:
 {{- with .Values.proxy.noProxy }}
 - name: NO_PROXY
   value: {{ . | quote }}
+{{- end }}
+{{- with include "domaintraining.graph" . }}
+- name: NEO4J_URI
+  value: {{ . | quote }}
+- name: NEO4J_USER
+  value: {{ $.Values.graph.user | quote }}
+{{- with include "domaintraining.graphSecret" $ }}
+- name: NEO4J_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.Values.graph.passwordSecret.key }}
+{{- end }}
+{{- with $.Values.graph.database }}
+- name: NEO4J_DATABASE
+  value: {{ . | quote }}
+{{- end }}
+{{- with $.Values.graph.cluster }}
+- name: GRAPH_CLUSTER
+  value: {{ . | quote }}
+{{- end }}
+{{- with $.Values.graph.domains }}
+- name: GRAPH_DOMAINS
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- end }}
 - name: NETWORK_POLICIES
   value: {{ .Values.networkPolicies.enabled | quote }}

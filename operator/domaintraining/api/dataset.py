@@ -1,12 +1,13 @@
 """The part of the spec that says where the labelled samples are."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel
 from domaintraining.api.rules import CONFIG_KEY, INNER_PATH, ObjectName, checked, matching, rule, rules
 from domaintraining.api.sample import Sample
+from domaintraining.api.sources import SOURCE_NAMES, RemoteSources
 
 ConfigKey = Annotated[
     str,
@@ -64,7 +65,19 @@ class Split(ApiModel):
     }
 
 
-class Dataset(ApiModel):
+class Augment(ApiModel):
+    """Rewordings of the train samples by the same model, for training only; each costs one call."""
+
+    factor: Annotated[int, Field(ge=1, le=4)] = 1
+    """Rewordings asked for each train sample; at most 500 in all."""
+    method: Literal["paraphrase"] = "paraphrase"
+    """How they are made: the text in other words, with every labelled name to the letter."""
+
+
+SOURCES: Final = ("inline", "configMap", "persistentVolumeClaim", *SOURCE_NAMES)
+
+
+class Dataset(RemoteSources):
     """Where the labelled samples are; exactly one source."""
 
     inline: Annotated[list[Sample], Field(min_length=1, max_length=1000)] | None = None
@@ -73,17 +86,18 @@ class Dataset(ApiModel):
     """Samples in a ConfigMap."""
     persistent_volume_claim: ClaimSource | None = None
     """Samples in a file of a volume."""
-    format: Literal["auto", "jsonl", "json"] = "auto"
-    """Format of the file; auto goes by name and content."""
+    format: Literal["auto", "jsonl", "json", "csv"] = "auto"
+    """Format of the file, also of one packed with gzip; auto goes by name and content."""
     split: Split = Split()
     """Sizes of the held-out and the validation part."""
+    augment: Augment | None = None
+    """Rewordings of the train samples as further ones; absent: none."""
 
     model_config = {
         "json_schema_extra": rules(
             rule(
-                "[has(self.inline), has(self.configMap), has(self.persistentVolumeClaim)]"
-                ".filter(given, given).size() == 1",
-                "exactly one of inline, configMap, persistentVolumeClaim is required",
+                f"[{', '.join(f'has(self.{name})' for name in SOURCES)}].filter(given, given).size() == 1",
+                f"exactly one of {', '.join(SOURCES)} is required",
             )
         )
     }

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+from domaintraining.api.sources import SOURCE_NAMES
 from domaintraining.api.spec import DomainTrainingSpec
 
 HASH_LENGTH: Final = 32
@@ -33,11 +34,19 @@ def what_starts_a_run(spec: DomainTrainingSpec) -> dict[str, Any]:
             del part["tasks"]
     if compared := part.pop("compareWith", []):
         part["compareWith"] = [one["name"] for one in compared]
+    _forget_secrets(part.get("dataset", {}))
     model = {key: value for key, value in part.pop("model", {}).items() if key not in CHANGES_NO_ANSWER}
     model.get("options", {}).pop("keepAlive", None)
     model.get("promptModel", {}).pop("endpoint", None)
     model = {key: value for key, value in model.items() if value != {}}
     return part | ({"model": model} if model else {})
+
+
+def _forget_secrets(dataset: dict[str, Any]) -> None:
+    """Which Secret opens the data does not say which data they are."""
+    for name in SOURCE_NAMES:
+        for key in [key for key in dataset.get(name, {}) if key.endswith("SecretRef")]:
+            del dataset[name][key]
 
 
 def run_hash(spec: DomainTrainingSpec) -> str:

@@ -1,7 +1,6 @@
 """The constants of conditions and findings; reasons.py has the table with what each means."""
 
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class Reason(StrEnum):
@@ -23,6 +22,13 @@ class Reason(StrEnum):
     DATASET_INVALID = "DatasetInvalid"
     TOO_FEW_SAMPLES = "TooFewSamples"
     INVALID_DOMAIN = "InvalidDomain"
+    DATASET_UNREACHABLE = "DatasetUnreachable"
+    DATASET_ADDRESS_NOT_ALLOWED = "DatasetAddressNotAllowed"
+    DATASET_ACCESS_DENIED = "DatasetAccessDenied"
+    DATASET_SECRET_INVALID = "DatasetSecretInvalid"  # noqa: S105 - a reason
+    DATASET_CHECKSUM_MISMATCH = "DatasetChecksumMismatch"
+    DATASET_TOO_LARGE = "DatasetTooLarge"
+    DATASET_QUERY_INVALID = "DatasetQueryInvalid"
     # ModelReady
     MODEL_READY = "ModelReady"
     MODEL_NOT_ALLOWED = "ModelNotAllowed"
@@ -52,6 +58,15 @@ class Reason(StrEnum):
     PROMPT_TOO_LONG = "PromptTooLong"
     RESULT_TOO_LARGE = "ResultTooLarge"
     RESULT_INVALID = "ResultInvalid"
+    # GraphSynced
+    GRAPH_SYNCED = "GraphSynced"
+    GRAPH_PENDING = "GraphPending"
+    GRAPH_DISABLED = "GraphDisabled"
+    GRAPH_NOT_CONFIGURED = "GraphNotConfigured"
+    GRAPH_UNAVAILABLE = "GraphUnavailable"
+    GRAPH_REFUSED = "GraphRefused"
+    GRAPH_INVALID = "GraphInvalid"
+    DOMAIN_NOT_OWNED = "DomainNotOwned"
     # status.drift
     UNCHANGED = "Unchanged"
     CHECKING = "Checking"
@@ -66,16 +81,3 @@ class Reason(StrEnum):
     NO_HELD_OUT_DATA = "NoHeldOutData"
     REVISION_NOT_FOUND = "RevisionNotFound"
     OBJECTS_REFUSED = "ObjectsRefused"
-
-
-class ReasonRow(NamedTuple):
-    """What a reason means and what to do about it."""
-
-    meaning: str
-    """What happened."""
-    remedy: str
-    """What a person does next."""
-    stalled: bool = False
-    """Whether it needs a person: the run stands still until something changes."""
-    passes: bool = False
-    """Whether the controller tries again with backoff because the cause may pass."""

@@ -2,7 +2,10 @@
 
 from typing import Final
 
-from domaintraining.api.reason import Reason, ReasonRow
+from domaintraining.api.datareasons import DATA_ROWS
+from domaintraining.api.graphreasons import GRAPH_ROWS
+from domaintraining.api.reason import Reason
+from domaintraining.api.remedy import ReasonRow
 
 __all__ = ["DATASET_REASONS", "REASONS", "Reason", "ReasonRow"]
 
@@ -48,7 +51,7 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Nothing; status.dataset.warnings has what is worth a look.",
     ),
     Reason.DATASET_NOT_FOUND: ReasonRow(
-        "The ConfigMap, its key, the claim, or the file in its volume does not exist.",
+        "The ConfigMap, its key, the claim, or the file in the volume or on the server does not exist.",
         "Create it, or correct spec.dataset; the run starts by itself then.",
         stalled=True,
     ),
@@ -249,9 +252,11 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         "Read the message: most often a right of the operator is missing; it is tried again.",
         passes=True,
     ),
+    **{Reason(name): row for name, row in (DATA_ROWS | GRAPH_ROWS).items()},
 }
 
 DATASET_REASONS: Final = frozenset(
     {Reason.DATASET_NOT_FOUND, Reason.DATASET_INVALID, Reason.TOO_FEW_SAMPLES, Reason.INVALID_DOMAIN}
+    | {Reason(name) for name in DATA_ROWS}
 )
 """Reasons of DatasetValid=False."""

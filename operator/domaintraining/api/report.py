@@ -105,6 +105,8 @@ class Report(WireModel):
     """Counts."""
     dataset: DatasetStatus | None = None
     """Samples, once they are read and valid."""
+    data_version: Short = ""
+    """What their source calls its content: an ETag, a version or a digest; empty: it calls it nothing."""
     auto: Auto | None = None
     """Mode that runs, once it is chosen: where the run says adaptive, by the samples."""
     auto_reason: Short = ""

@@ -9,7 +9,9 @@ from domaintraining.api.budget import Limits, Spent
 from domaintraining.api.comparison import MOST
 from domaintraining.api.scalars import Short
 from domaintraining.api.similar import MOST_OFFERS, Offered
+from domaintraining.api.sources import Leads, RemoteSources
 from domaintraining.api.spec import (
+    Augment,
     Auto,
     Instructions,
     Metric,
@@ -29,16 +31,22 @@ class RunData(WireModel):
     """Where the trainer finds the samples."""
 
     file: str
-    """Path of the file in the mounted data folder; of a volume, below it."""
+    """Path of the file in the mounted data folder; of a volume, below it. Empty: the data are on a server."""
     source: str
     """What to call it in messages: `configmap tech-docs, key samples.jsonl`, `claim samples, path a/b.jsonl`,
     or `spec.dataset.inline`."""
     claim: Short = ""
     """Claim of the volume that the file is in; empty: it is in no volume."""
     format: str = "auto"
-    """auto, jsonl or json."""
+    """auto, jsonl, json or csv."""
+    remote: RemoteSources = RemoteSources()
+    """The server that the trainer fetches them from; none: they are mounted."""
+    leads: Leads = "public"
+    """Where the name of that server may lead, as the operator's owner allows."""
     split: Split = Split()
     """Sizes of the parts."""
+    augment: Augment | None = None
+    """Rewordings of the train samples; None: none are made."""
 
 
 class RunJournal(WireModel):

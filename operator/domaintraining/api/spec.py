@@ -8,7 +8,8 @@ from domaintraining.api.acceptance import Acceptance
 from domaintraining.api.base import ApiModel
 from domaintraining.api.budget import Budget
 from domaintraining.api.comparison import OTHER_MODELS, CompareWith
-from domaintraining.api.dataset import Dataset, Split
+from domaintraining.api.dataset import Augment, Dataset, Split
+from domaintraining.api.graph import GraphSpec
 from domaintraining.api.job import Job
 from domaintraining.api.model import Model, ModelName, ModelOptions, Think
 from domaintraining.api.retrain import Retrain
@@ -27,6 +28,7 @@ from domaintraining.api.sample import TypeName
 
 __all__ = [
     "TASKS",
+    "Augment",
     "Auto",
     "DomainTrainingSpec",
     "Instructions",
@@ -226,6 +228,8 @@ class DomainTrainingSpec(ApiModel):
     """What changed data, or a changed model on its server, lead to."""
     job: Job = Job()
     """The Job that trains."""
+    graph: GraphSpec = GraphSpec()
+    """The domain in Neo4j. Nothing here starts a run or holds one up."""
 
     model_config = {
         "json_schema_extra": rules(

@@ -21,7 +21,7 @@ class Condition(WireModel):
     """
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=63)]
-    """Available, Ready, Reconciling, Stalled, DatasetValid, ModelReady, Trained or Promoted."""
+    """Available, Ready, Reconciling, Stalled, DatasetValid, ModelReady, Trained, Promoted or GraphSynced."""
     status: ConditionStatus
     """Whether it holds."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]

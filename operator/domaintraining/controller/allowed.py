@@ -36,9 +36,16 @@ def check_placement(resource: Resource, settings: Settings) -> None:
 
 
 def model_of(resource: Resource, settings: Settings) -> tuple[str, str]:
-    """Endpoint and name of the model: of spec, else of the operator."""
+    """Endpoint and name of the model: of spec, else the name of the graph, else of the operator."""
     spec = resource.spec.model
-    return (spec.endpoint or settings.ollama_base_url).rstrip("/"), spec.name or settings.model
+    name = spec.name or resource.graph_model or settings.model
+    return (spec.endpoint or settings.ollama_base_url).rstrip("/"), name
+
+
+def name_field(resource: Resource) -> str:
+    """Where the model's name comes from, for messages."""
+    graph = resource.graph_model and not resource.spec.model.name
+    return "llm_model of the domain in the graph" if graph else "spec.model.name"
 
 
 def prompt_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | None:
@@ -106,7 +113,7 @@ def check_models(resource: Resource, settings: Settings) -> None:
     Raises:
         DomainTrainingError: ModelNotAllowed.
     """
-    _check_model(settings, "spec.model", model_of(resource, settings))
+    _check_model(settings, "spec.model", model_of(resource, settings), name_field(resource))
     proposing = prompt_model_of(resource, settings)
     if proposing is not None:
         _check_model(settings, "spec.model.promptModel", proposing)
@@ -130,14 +137,14 @@ def check_pull(settings: Settings, field: str, endpoint: str, name: str) -> None
         )
 
 
-def _check_model(settings: Settings, field: str, model: tuple[str, str]) -> None:
+def _check_model(settings: Settings, field: str, model: tuple[str, str], name_field: str = "") -> None:
     endpoint, name = model
     if not settings.endpoint_allowed(endpoint):
         raise DomainTrainingError(
             Reason.MODEL_NOT_ALLOWED,
             f"{field}.endpoint: {endpoint} is not allowed by ALLOWED_ENDPOINTS or MODEL_SERVERS",
         )
-    _check_registry(settings, f"{field}.name", name)
+    _check_registry(settings, name_field or f"{field}.name", name)
 
 
 def _check_registry(settings: Settings, field: str, name: str) -> None:

@@ -238,6 +238,7 @@ async def take_over(cluster: Cluster, observed: Observed) -> None:
     assert report.report is not None
     run = record.run
     facts = spending(run, report.report) | {
+        "startTime": record.attempt.start_time,
         "completionTime": rfc3339(observed.now),
         "dataDigest": record.attempt.data_digest,
         "resolved": resolved(run),

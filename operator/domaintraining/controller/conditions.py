@@ -27,6 +27,9 @@ MODEL_REASONS: Final = frozenset(
         Reason.MODEL_PULL_FAILED,
         Reason.MODEL_UNSUITABLE,
         Reason.MODEL_SERVER_UNAVAILABLE,
+        Reason.GRAPH_UNAVAILABLE,
+        Reason.GRAPH_REFUSED,
+        Reason.GRAPH_INVALID,
     }
 )
 

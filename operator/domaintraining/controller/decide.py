@@ -14,11 +14,11 @@ from domaintraining.controller.observed import JobState, Observed, Revision, Run
 from domaintraining.controller.promotion import (
     holds,
     last_of_spec,
-    needed_by,
     pinned,
     revision_of,
     wanted,
 )
+from domaintraining.controller.retention import to_forget, to_prune
 from domaintraining.controller.revisions import completion_time
 from domaintraining.controller.spending import goes_further
 from domaintraining.errors import DomainTrainingError
@@ -200,13 +200,14 @@ def may_try_again(observed: Observed, record: RunRecord) -> bool:
 def next_attempt_time(record: RunRecord) -> datetime | None:
     """When a failure that may pass is tried again; None: only after a change.
 
-    What the files of a volume hold is seen by a trainer alone: there, wrong data are looked at again.
+    What a volume's files or a server hold is seen by a trainer alone: wrong data are looked at again there.
     """
     attempt = record.attempt
     if attempt.failure is None or attempt.failed_time is None:
         return None
     reason = attempt.failure.reason
-    unseen = reason in DATASET_REASONS and record.run.data.claim
+    data = record.run.data
+    unseen = reason in DATASET_REASONS and (data.claim or data.remote.given())
     if not REASONS[reason].passes and not unseen:
         return None
     return datetime.fromisoformat(attempt.failed_time) + timedelta(seconds=pause(attempt.number))
@@ -273,27 +274,3 @@ def _restored_meanwhile(observed: Observed, record: RunRecord) -> bool:
     kept = (one for one in observed.trained if one.number == record.run.number)
     ended = [moment(completion_time(one) or "") for one in kept]
     return began is not None and any(end is not None and end < began for end in ended)
-
-
-def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:
-    """Revisions beyond the newest that nobody serves, needs or asked to keep."""
-    trained = observed.trained
-    newest = {one.number for one in trained[-observed.resource.spec.revision_history_limit :]}
-    held = {
-        revision.number for revision in (serve, observed.served, pinned(observed)) if revision is not None
-    }
-    settled = revision_of(observed, observed.resource.hash)
-    held |= {settled.number} if settled is not None else set()
-    stay = [one for one in trained if one.keep or one.number in held | newest]
-    stays = {one.number for one in stay}.union(*(needed_by(one) for one in stay))
-    return tuple(one for one in trained if one.number not in stays and one.owned)
-
-
-def to_forget(observed: Observed) -> tuple[int, ...]:
-    """Runs that a later one followed and whose Job, if it goes on, will not read anything any more.
-
-    The last run stays, and with it the last that can be read: number and attempt come from there.
-    """
-    needed = {job.run for job in observed.jobs if job.active}
-    needed |= {observed.record.run.number} if observed.record else set()
-    return tuple(number for number in observed.runs[:-1] if number not in needed)

@@ -24,6 +24,7 @@ from domaintraining.controller.uses import calls_models, servers_annotation
 CONTAINER: Final = "trainer"
 CREDENTIALS: Final = "/var/run/secrets/domaintraining"
 FOLDER: Final = "/etc/domaintraining"
+DATA_CREDENTIALS: Final = f"{FOLDER}/data-credentials"
 JOURNAL: Final = "/var/lib/domaintraining/journal"
 SHORTEST_LIFE: Final = 60
 """Seconds that a finished Job stays at least: one that is gone before it was seen would be made again."""
@@ -133,7 +134,12 @@ def _container(resource: Resource, run: Run, attempt: Attempt, settings: Setting
     }
     if settings.ca_bundle:
         environment["CA_BUNDLE"] = f"{FOLDER}/run/{AUTHORITIES_KEY}"
-    mounts = [("run", f"{FOLDER}/run"), ("data", f"{FOLDER}/data"), ("credentials", CREDENTIALS)]
+    mounts = [("run", f"{FOLDER}/run"), ("credentials", CREDENTIALS)]
+    if resource.spec.dataset.given() is None:
+        mounts.append(("data", f"{FOLDER}/data"))
+    if data_secret(resource):
+        environment["DATA_CREDENTIALS_DIR"] = DATA_CREDENTIALS
+        mounts.append(("data-credentials", DATA_CREDENTIALS))
     mounts += [("served", f"{FOLDER}/served")] if run.served is not None else []
     mounts += [("similar", f"{FOLDER}/similar")] if run.similar else []
     return {
@@ -162,7 +168,6 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
     volumes: list[dict[str, Any]] = [
         {"name": "run", "configMap": {"name": parts_of(run).name}},
-        {"name": "data"} | _data_volume(resource, run),
         {"name": "journal"} | _journal_volume(resource, run),
         {"name": "credentials", "projected": {"sources": [token, authority]}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
@@ -170,9 +175,20 @@ def _volumes(resource: Resource, run: Run) -> list[Object]:
     if run.similar:
         name = similar_name(resource.name, run.number)
         volumes.append({"name": "similar", "configMap": {"name": name, "optional": True}})
+    if resource.spec.dataset.given() is None:
+        volumes.append({"name": "data"} | _data_volume(resource, run))
+    if secret := data_secret(resource):
+        # a pod whose Secret is missing would wait for it without a word; the trainer names it instead
+        volumes.append({"name": "data-credentials", "secret": {"secretName": secret, "optional": True}})
     if run.served is not None:
         volumes.append({"name": "served"} | _served_volume(resource, run, run.served))
     return volumes
+
+
+def data_secret(resource: Resource) -> str:
+    """Name of the Secret for the server of the data; empty: none."""
+    given = resource.spec.dataset.given()
+    return given[1].secret if given is not None else ""
 
 
 def _served_volume(resource: Resource, run: Run, served: int) -> Object:

@@ -111,7 +111,7 @@ class Lookout:
         data = ""
         if on_data != "Never" and observed.resource.spec.dataset.config_map is not None:
             try:
-                data = await data_digest(self._cluster, observed.resource)
+                data = await data_digest(self._cluster, observed.resource, self._settings)
             except DomainTrainingError as error:
                 log.info("%s/%s: %s", *observed.resource.key, error.message)
         return Seen(data=data, model=await self._model(observed) if on_model != "Never" else "")

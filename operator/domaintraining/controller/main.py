@@ -17,6 +17,9 @@ from domaintraining.api.names import MANAGER
 from domaintraining.controller import handlers
 from domaintraining.controller.apiserver import ApiServer
 from domaintraining.controller.cluster import DOMAIN_TRAINING, Cluster, ClusterError
+from domaintraining.controller.graph.start import open_graph
+from domaintraining.controller.graph.sync import GraphSync
+from domaintraining.controller.graph.told import sweep
 from domaintraining.controller.kube import KubeCluster
 from domaintraining.controller.models import HttpModelServers
 from domaintraining.controller.network import Network
@@ -65,6 +68,7 @@ async def run(settings: Settings) -> int:
     reconciler = Reconciler(cluster, servers, pulls, settings, network)
     queue = WorkQueue(reconciler.reconcile)
     reconciler.wake = queue.add
+    graph = reconciler.graph = open_graph(settings, cluster, queue.add)
     clock = asyncio.get_running_loop().time
     watches = Watches(handlers.watched_paths(settings.namespaces), clock)
     health = Health(queue, watches, cluster.ping, settings.resync_seconds, clock)
@@ -75,11 +79,13 @@ async def run(settings: Settings) -> int:
         asyncio.create_task(watch(queue, settings, stop), name="watch"),
         asyncio.create_task(follow.run(settings.namespaces), name="watch of samples"),
         asyncio.create_task(work(queue, api_server), name="queue"),
-        asyncio.create_task(resync(cluster, queue, settings, health.resynced), name="resync"),
+        asyncio.create_task(resync(cluster, queue, settings, health.resynced, graph), name="resync"),
         asyncio.create_task(serve(health, settings.health_port), name="probes"),
         asyncio.create_task(health.beat(), name="health"),
         asyncio.create_task(stop.wait(), name="stop"),
     ]
+    if graph is not None:
+        tasks.append(asyncio.create_task(graph.run(), name="graph"))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return _code(done)
@@ -88,6 +94,8 @@ async def run(settings: Settings) -> int:
         for task in tasks[1:]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if graph is not None:
+            await graph.graph.close()
         await pulls.close()
         await servers.close()
         await cluster.close()
@@ -151,7 +159,11 @@ async def _obey_signals_once(ready: asyncio.Event, stop: asyncio.Event) -> None:
 
 
 async def resync(
-    cluster: Cluster, queue: WorkQueue, settings: Settings, ended: Callable[[], None] = lambda: None
+    cluster: Cluster,
+    queue: WorkQueue,
+    settings: Settings,
+    ended: Callable[[], None] = lambda: None,
+    graph: GraphSync | None = None,
 ) -> None:
     """Look now and then at every resource, and for what those that are gone left: what an event missed.
 
@@ -160,6 +172,7 @@ async def resync(
         queue: gets the keys of all resources.
         settings: of the operator.
         ended: told after each round, also one that the API server refused.
+        graph: where resources that are gone may have left domains; None: there is none.
     """
     while True:
         await asyncio.sleep(settings.resync_seconds)
@@ -170,6 +183,8 @@ async def resync(
                 for key in sorted(known):
                     queue.add(key)
                 before = datetime.now(UTC) - timedelta(seconds=settings.resync_seconds)
+                if graph is not None:
+                    sweep(graph, cluster, namespace, found)
                 await remove_orphans(cluster, namespace, known, before)
             except ClusterError as error:
                 log.warning("resync: %s", error)

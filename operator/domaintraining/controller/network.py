@@ -18,8 +18,9 @@ from domaintraining.controller.observed import Object, Resource
 from domaintraining.controller.parts import Parts, parts_of
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.uses import calls_models
+from domaintraining.dataguard import DataGuard, data_origin
 from domaintraining.errors import DomainTrainingError
-from domaintraining.guard import Guard, origin_of
+from domaintraining.guard import Guard, origin_of, public_refusal
 
 ROLE_NETWORK: Final = "network"
 DNS_PORTS: Final = (53, 5353)
@@ -27,6 +28,20 @@ DNS_PORTS: Final = (53, 5353)
 DNS_NAMESPACES: Final = ("kube-system", "openshift-dns")
 LABEL_NAMESPACE: Final = "kubernetes.io/metadata.name"
 """The label that the API server gives to each namespace."""
+PUBLIC: Final[tuple[Object, ...]] = (
+    {
+        "ipBlock": {
+            "cidr": "0.0.0.0/0",
+            "except": [
+                *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32"),
+                *("169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+                *("224.0.0.0/4", "240.0.0.0/4"),
+            ],
+        }
+    },
+    {"ipBlock": {"cidr": "2000::/3"}},
+)
+"""All addresses but those of the cluster, of private networks and of the cloud's own services (RFC 6890)."""
 RESOLVERS: Final = Path("/etc/resolv.conf")
 
 
@@ -37,6 +52,8 @@ class Destination(NamedTuple):
     """Its addresses, each with its port."""
     namespace: str | None = None
     """Namespace of the pods behind it; None: it is no Service."""
+    public_port: int | None = None
+    """Port that it has at public addresses; a large service names other ones at each look."""
 
 
 def build_policy(
@@ -81,6 +98,8 @@ def _rules(destination: Destination) -> list[Object]:
         rules.append({"to": to, "ports": [{"protocol": "TCP", "port": port}]})
     if destination.namespace is not None:
         rules.append({"to": [_namespace(destination.namespace)], "ports": [{"protocol": "TCP"}]})
+    if destination.public_port is not None:
+        rules.append({"to": list(PUBLIC), "ports": [{"protocol": "TCP", "port": destination.public_port}]})
     return rules
 
 
@@ -158,6 +177,7 @@ class Network:
         peers = await self._api_server.look()
         found = [Destination(peers)]
         found += [await self._destination(endpoint, own) for endpoint in dict.fromkeys(servers)]
+        found += await self._data(run, own)
         if run.check is None:
             self._known[resource.uid] = run.number, peers
         return build_policy(resource, parts_of(run), self._resolvers(), found)
@@ -188,6 +208,31 @@ class Network:
             raise DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, message) from error
         peers = tuple(Peer(single(address), port) for address in addresses)
         return Destination(peers, service_namespace(host, own))
+
+    async def _data(self, run: Run, own: str) -> list[Destination]:
+        """The server of the data, or the proxy before it."""
+        given = run.data.remote.given()
+        if given is None:
+            return []
+        server = given[1].server
+        if self._settings.proxy.of(server) is not None:
+            return [await self._destination(server, own)]
+        host, port = data_origin(server)
+        guard = DataGuard(
+            api_server=self._guard.api_server,
+            look_up=self._guard.look_up,
+            server=(host, port),
+            leads=run.data.leads,
+        )
+        try:
+            addresses = await asyncio.to_thread(guard.addresses, host, port)
+        except (OSError, UnicodeError) as error:
+            message = f"{run.data.source}: {host} can't be resolved"
+            raise DomainTrainingError(Reason.DATASET_UNREACHABLE, message) from error
+        inside = [one for one in addresses if public_refusal(one) is not None]
+        peers = tuple(Peer(single(one), port) for one in inside)
+        namespace = service_namespace(host, own) if inside else None
+        return [Destination(peers, namespace, port if len(inside) < len(addresses) else None)]
 
     def _resolvers(self) -> list[str]:
         try:

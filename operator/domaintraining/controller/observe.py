@@ -67,6 +67,7 @@ def read_resource(body: Object) -> Resource:
         spec=spec,
         hash=run_hash(spec),
         status=read_status(body.get("status") or {}),
+        created=metadata.get("creationTimestamp") or "",
     )
 
 

@@ -32,6 +32,10 @@ class Resource:
     spec: DomainTrainingSpec
     hash: str
     status: DomainTrainingStatus
+    created: str = ""
+    """When the API server made it, of RFC 3339."""
+    graph_model: str = ""
+    """Model that its domain in the graph names, where spec names none."""
 
     @property
     def key(self) -> Key:

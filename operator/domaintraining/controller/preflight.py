@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from domaintraining.api.dataset import ClaimSource
 from domaintraining.api.reasons import Reason
@@ -18,6 +18,7 @@ from domaintraining.controller.allowed import (
     compared_models_of,
     embedding_model_of,
     model_of,
+    name_field,
     prompt_model_of,
 )
 from domaintraining.controller.claims import check_journal
@@ -25,6 +26,7 @@ from domaintraining.controller.cluster import CLAIM, CONFIG_MAP, SERVICE_ACCOUNT
 from domaintraining.controller.models import ModelInfo, ModelServers
 from domaintraining.controller.observed import Preflight, Resource
 from domaintraining.controller.pulls import Pulls
+from domaintraining.controller.remote import remote_digest
 from domaintraining.controller.settings import Settings
 from domaintraining.errors import DomainTrainingError
 
@@ -52,7 +54,7 @@ async def check_data(cluster: Cluster, resource: Resource, settings: Settings) -
     except DomainTrainingError as error:
         preflight = replace(preflight, journal_problem=error)
     try:
-        return replace(preflight, data_digest=await data_digest(cluster, resource))
+        return replace(preflight, data_digest=await data_digest(cluster, resource, settings))
     except DomainTrainingError as error:
         return replace(preflight, data_problem=error)
 
@@ -83,13 +85,15 @@ async def check_account(cluster: Cluster, resource: Resource) -> None:
         )
 
 
-async def data_digest(cluster: Cluster, resource: Resource) -> str:
+async def data_digest(cluster: Cluster, resource: Resource, settings: Settings) -> str:
     """Digest of the data, as far as they can be seen here: of the content, never of a version of the object.
 
     Raises:
         DomainTrainingError: they are not there (DatasetNotFound).
     """
     dataset = resource.spec.dataset
+    if dataset.given() is not None:
+        return remote_digest(dataset, settings)
     if dataset.persistent_volume_claim is not None:
         return await _claim_digest(cluster, resource, dataset.persistent_volume_claim)
     if dataset.config_map is None:
@@ -137,9 +141,10 @@ async def check_model(
     """
     check_models(resource, settings)
     endpoint, name = model_of(resource, settings)
-    wanted = _Wanted("spec.model.name", endpoint, name)
+    wanted = _Wanted(name_field(resource), endpoint, name)
     info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
-    source = "spec" if resource.spec.model.name else "default"
+    default: Literal["graph", "default"] = "graph" if resource.graph_model else "default"
+    source = "spec" if resource.spec.model.name else default
     return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
 
 

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from domaintraining.api.comparison import ComparedModel
-from domaintraining.api.names import domain_of, job_name, prompt_name
+from domaintraining.api.names import GROUP, KIND, VERSION, domain_of, job_name, prompt_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.runs import HistoryEntry, RunStatus
 from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS
-from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics
+from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics, wire
 from domaintraining.controller.conditions import conditions
 from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded
 from domaintraining.controller.findings import drift_status
 from domaintraining.controller.journal import journal_words
-from domaintraining.controller.observed import Observed, Revision
+from domaintraining.controller.observed import Object, Observed, Resource, Revision
 from domaintraining.controller.promotion import promoted_served
 from domaintraining.controller.revisions import (
     compared_models,
@@ -240,3 +240,13 @@ def _summary(
         domain=domain_of(resource.name, resource.spec.domain),
         model=_model(observed, served),
     )
+
+
+def status_body(resource: Resource, status: DomainTrainingStatus) -> Object:
+    """The one server-side apply of a status."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": resource.name, "namespace": resource.namespace, "uid": resource.uid},
+        "status": wire(status),
+    }

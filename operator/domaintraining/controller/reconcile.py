@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from domaintraining.api.names import GROUP, KIND, VERSION
 from domaintraining.api.reasons import Reason
-from domaintraining.api.status import Condition, DomainTrainingStatus, wire
+from domaintraining.api.status import Condition, DomainTrainingStatus
 from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.decide import Plan, Step, decide, pin_problem
+from domaintraining.controller.graph.sync import GraphSync
+from domaintraining.controller.graph.told import named, with_graph
 from domaintraining.controller.held import is_held
 from domaintraining.controller.lookout import Looked, Lookout
 from domaintraining.controller.manifests import build_event
@@ -20,7 +21,7 @@ from domaintraining.controller.models import ModelServers
 from domaintraining.controller.network import Network
 from domaintraining.controller.news import DriftNews, drift_news, news, only_progress
 from domaintraining.controller.observe import observe, read_resource
-from domaintraining.controller.observed import Object, Observed, Preflight, Resource
+from domaintraining.controller.observed import Observed, Preflight, Resource
 from domaintraining.controller.outages import Outages
 from domaintraining.controller.pace import PROGRESS_PAUSE, is_far, look_again, sooner
 from domaintraining.controller.places import Places
@@ -31,7 +32,7 @@ from domaintraining.controller.preflight import (
     check_model,
     check_prompt_model,
 )
-from domaintraining.controller.project import Outcome, project
+from domaintraining.controller.project import Outcome, project, status_body
 from domaintraining.controller.pulls import Pulls
 from domaintraining.controller.removal import clean_up, prune
 from domaintraining.controller.reuse import reuse
@@ -39,6 +40,7 @@ from domaintraining.controller.settings import Settings
 from domaintraining.controller.similar import find_data_model
 from domaintraining.controller.sources import Sources, source_of
 from domaintraining.controller.uses import (
+    OUTAGES,
     TURN_KEPT,
     is_held_up,
     is_queued,
@@ -66,6 +68,8 @@ class Reconciler:
     """Where trainers may go; without one, their pods get no network policy."""
     wake: Callable[[Key], None] = lambda _key: None
     """Puts a key on the queue; without one, what a pull does is seen at the next look."""
+    graph: GraphSync | None = None
+    """Writes domains into Neo4j; None: the operator has none."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _written: dict[Key, datetime] = field(default_factory=dict)
     """When each status was written last: only paces what is written next."""
@@ -101,13 +105,15 @@ class Reconciler:
         body = await self.cluster.get(DOMAIN_TRAINING, *key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._written.pop(key, None)
+            if self.graph is not None:
+                self.graph.forget(key)
             self.sources.refer(key, None)
             await self.places.leave(key, waits=False, running=False)
             return None
         resource = read_resource(body)
         self.sources.refer(key, source_of(resource))
         observed, outcome, looked = await self._advance(resource)
-        status = project(observed, outcome)
+        status = with_graph(self.graph, observed, outcome.plan, project(observed, outcome))
         written = await self._write(resource, status, self._pace(observed))
         problem = outcome.problem
         await self.places.leave(
@@ -159,20 +165,22 @@ class Reconciler:
             return apply.with_preflight(observed, replace(preflight, model_problem=error))
         place = await self.places.stand(resource)
         if place is None or not is_queued(resource):
-            preflight = await self._asked(resource, preflight, waits=place is not None)
+            preflight = await self._asked(observed, preflight, plan.run, waits=place is not None)
             if preflight.problem is None and is_held_up(resource):
                 self.places.line_up(resource.key)
                 place = await self.places.stand(resource)
         place = place if preflight.problem is None else None
         return replace(apply.with_preflight(observed, preflight), place=place)
 
-    async def _asked(self, resource: Resource, preflight: Preflight, *, waits: bool) -> Preflight:
+    async def _asked(self, observed: Observed, preflight: Preflight, run: int, *, waits: bool) -> Preflight:
         """The checks with what the model servers say; one that is down is no news to who waits anyway."""
+        resource = observed.resource
         servers = uses_of_spec(resource, self.settings).keys()
-        asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(resource.key))
         try:
             if waits:
                 self.outages.check(servers)
+            resource = await named(self.graph, observed, run)
+            asked = (self.servers, self.pulls, resource, self.settings, lambda: self.wake(resource.key))
             return replace(
                 preflight,
                 model=await check_model(*asked),
@@ -184,8 +192,8 @@ class Reconciler:
         except DomainTrainingError as error:
             if error.reason is Reason.MODEL_SERVER_UNAVAILABLE:
                 self.outages.learn(servers, error)
-                if waits and not is_held_up(resource):
-                    return preflight
+            if error.reason in OUTAGES and waits and not is_held_up(resource):
+                return preflight
             return replace(preflight, model_problem=error)
 
     async def _apply(self, observed: Observed, plan: Plan) -> bool:
@@ -279,13 +287,3 @@ def _is_checked(observed: Observed) -> bool:
     """Whether the models were asked for, or will be when it is its turn."""
     preflight = observed.preflight or Preflight()
     return preflight.model is not None or preflight.problem is not None or observed.place is not None
-
-
-def status_body(resource: Resource, status: DomainTrainingStatus) -> Object:
-    """The one server-side apply of a status."""
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KIND,
-        "metadata": {"name": resource.name, "namespace": resource.namespace, "uid": resource.uid},
-        "status": wire(status),
-    }

@@ -1,10 +1,12 @@
 """The run as the trainer gets it: spec, then the operator's settings, then what earlier attempts left."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from domaintraining.api.budget import Spent, limits_of
 from domaintraining.api.names import domain_of
 from domaintraining.api.run import Rival, Run, RunData, RunJournal
+from domaintraining.api.sources import RemoteSources
 from domaintraining.api.spec import DomainTrainingSpec
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.journal import journal_of
@@ -50,7 +52,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         tasks=spec.tasks,
         types=spec.types,
         instructions=spec.instructions,
-        data=_data(spec),
+        data=_data(spec, settings),
         model=model,
         prompt_model=prompt_model,
         embedding_model=embedding_model,
@@ -86,17 +88,28 @@ def _rival(model: ModelStatus, spec: DomainTrainingSpec, settings: Settings) -> 
     return Rival(model=model, max_concurrent_requests=requests)
 
 
-def _data(spec: DomainTrainingSpec) -> RunData:
+def _data(spec: DomainTrainingSpec, settings: Settings) -> RunData:
     dataset = spec.dataset
+    how: dict[str, Any] = {"split": dataset.split, "augment": dataset.augment}
+    if (given := dataset.given()) is not None:
+        field, server = given
+        return RunData(
+            file="",
+            source=server.title,
+            format=dataset.format,
+            remote=RemoteSources.model_validate({field: server}),
+            leads=settings.data_host_leads(server.server),
+            **how,
+        )
     if dataset.config_map is not None:
         name, key = dataset.config_map.name, dataset.config_map.key
         source = f"configmap {name}, key {key}"
-        return RunData(file=key, source=source, format=dataset.format, split=dataset.split)
+        return RunData(file=key, source=source, format=dataset.format, **how)
     if dataset.persistent_volume_claim is not None:
         claim, path = dataset.persistent_volume_claim.claim_name, dataset.persistent_volume_claim.path
         source = f"claim {claim}, path {path}"
-        return RunData(file=path, source=source, claim=claim, format=dataset.format, split=dataset.split)
-    return RunData(file="inline.jsonl", source="spec.dataset.inline", format="jsonl", split=dataset.split)
+        return RunData(file=path, source=source, claim=claim, format=dataset.format, **how)
+    return RunData(file="inline.jsonl", source="spec.dataset.inline", format="jsonl", **how)
 
 
 def _spent(observed: Observed, number: int, journal: RunJournal) -> Spent:

@@ -28,7 +28,9 @@ from domaintraining.controller.settings import Settings, plain_url
 MOST_USES: Final = 2 + MOST
 """Servers: the model's, that of the model that proposes, and those of the models to compare with."""
 LONGEST: Final = 512
-TURN_KEPT: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.MODEL_PULLING})
+OUTAGES: Final = frozenset({Reason.MODEL_SERVER_UNAVAILABLE, Reason.GRAPH_UNAVAILABLE, Reason.GRAPH_REFUSED})
+"""What is asked before a start is away: no news to those that wait for their turn."""
+TURN_KEPT: Final = OUTAGES | {Reason.MODEL_PULLING}
 """What passes by itself: whose turn it is keeps it meanwhile, for as long as places.py says."""
 
 
@@ -101,7 +103,7 @@ def is_queued(resource: Resource) -> bool:
 
 
 def is_held_up(resource: Resource) -> bool:
-    """Whether status says that it waits for its model server to answer, or to have its model."""
+    """Whether status says that it waits for its model server or the graph to answer, or for its model."""
     return any(
         one.type == "Reconciling" and one.status == "True" and one.reason in TURN_KEPT
         for one in resource.status.conditions

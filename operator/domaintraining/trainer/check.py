@@ -13,11 +13,12 @@ from typing import Final
 from domaintraining.api.report import Drift, Unmeasured
 from domaintraining.api.run import Check, Run
 from domaintraining.api.spec import Task
-from domaintraining.api.status import Metrics, TaskMetrics
+from domaintraining.api.status import DatasetStatus, Metrics, TaskMetrics
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
-from domaintraining.trainer.data.material import Material, read_material
+from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.data.split import MIN_TEST
 from domaintraining.trainer.prompts.served import Served, read_served
+from domaintraining.trainer.reading import Folders, read_news
 from domaintraining.trainer.scoring.comparison import (
     Documents,
     Measure,
@@ -28,7 +29,6 @@ from domaintraining.trainer.scoring.comparison import (
 from domaintraining.trainer.scoring.evaluate import Evaluator, Measurement
 from domaintraining.trainer.scoring.unseen import left_out, told_dataset, unseen_documents
 from domaintraining.trainer.session import Session
-from domaintraining.trainer.training import Folders
 
 UNKNOWN_SLOTS: Final = 4
 """Calls in flight where nobody knows what the server serves: to find out takes more calls than to check."""
@@ -49,8 +49,11 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
         DomainTrainingError: what keeps the check from an answer; bad samples have the reasons of a run.
         GivenUp: the same, from a call.
     """
-    session.tally.enter("loading_data", "reading samples")
-    material = read_material(session.run, folders.data)
+    known = given.data_version if given.data_digest and not given.model_changed else ""
+    material = read_news(session, folders, known)
+    if material is None:
+        _report(session, _still(given))
+        return
     changed = material.samples.digest != given.data_digest
     session.log.event("dataset_read", "all samples are valid", changed=changed)
     why = _unasked(given, changed=changed)
@@ -63,6 +66,7 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
         metrics = measuring.numbers(requests)
     drift = Drift(
         data_digest=digest,
+        data_version=material.version,
         changed=changed,
         dataset=told_dataset(material, documents),
         metrics=metrics,
@@ -71,6 +75,17 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
         model_calls=session.budget.spent().calls,
     )
     _report(session, drift)
+
+
+def _still(given: Check) -> Drift:
+    """What there is to say where the source has the version that is known: the samples were not read."""
+    return Drift(
+        data_digest=given.data_digest,
+        data_version=given.data_version,
+        changed=False,
+        dataset=DatasetStatus(digest=given.data_digest),
+        unmeasured="Unchanged",
+    )
 
 
 def _connected(

@@ -16,6 +16,7 @@ from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.augmenting import Judged
 from domaintraining.trainer.budget import Budget
 from domaintraining.trainer.scoring.comparison import Measured
 from domaintraining.trainer.search.finished import Found
@@ -72,6 +73,8 @@ class Tried:
     prompts: Mapping[Task, TaskPrompt]
     measured: Measured
     """What these prompts answered on the held-out documents."""
+    augmented: Judged
+    """What rewordings are worth in them."""
 
     @property
     def validation_f1(self) -> float:

@@ -31,10 +31,11 @@ from domaintraining.trainer.costs import Costs
 from domaintraining.trainer.kubereport import KubeReport, in_cluster_api
 from domaintraining.trainer.log import JsonLog, captured
 from domaintraining.trainer.progress import Tally
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import Reporter, ReportSink, failure_of
 from domaintraining.trainer.session import Ending, Session
 from domaintraining.trainer.settings import TrainerSettings
-from domaintraining.trainer.training import Folders, train
+from domaintraining.trainer.training import train
 
 SUCCESS: Final = 0
 NEEDS_A_CHANGE: Final = 3
@@ -61,7 +62,14 @@ def main(argv: list[str]) -> int:
         JsonLog(sys.stdout, "unknown", "unknown").event("failed", error.message, reason=error.reason)
         _last_words(os.environ.get("TERMINATION_LOG"), error)
         return _code(error)
-    folders = Folders(settings.data_dir, settings.served_dir, settings.journal_dir, settings.similar_dir)
+    folders = Folders(
+        settings.data_dir,
+        settings.served_dir,
+        settings.journal_dir,
+        settings.similar_dir,
+        settings.data_credentials_dir,
+        settings.reach,
+    )
     serve = partial(ollama, reach=settings.reach)
     code, failure = attempt(run, folders, sink, serve, settings.attempt)
     if failure is not None:

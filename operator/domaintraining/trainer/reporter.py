@@ -16,6 +16,10 @@ from domaintraining.api.status import Progress
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.outage import pauses
 from domaintraining.trainer.calls.server import GiveUp, raise_given_up
+from domaintraining.trainer.prompts.export import check_size
+
+MAX_REPORT_BYTES: Final = 1_000_000
+"""Most bytes of both revisions in the report; a ConfigMap holds 1,048,576 with everything."""
 
 EVERY_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -102,9 +106,15 @@ class Reporter:
             self._report = Report(**{**dict(self._report), **changes})
 
     def attach(self, key: str, prompts: Prompts) -> None:
-        """Adds the prompts of a revision under a key of the ConfigMap; sent once."""
+        """Adds the prompts of a revision under a key of the ConfigMap; sent once.
+
+        Raises:
+            DomainTrainingError: with those that are there it is too much (ResultTooLarge).
+        """
+        text = prompts.model_dump_json(by_alias=True, exclude_none=True)
+        check_size("the report", [*self._prompts.values(), text], MAX_REPORT_BYTES)
         with self._lock:
-            self._prompts[key] = prompts.model_dump_json(by_alias=True, exclude_none=True)
+            self._prompts[key] = text
 
     def flush(self) -> None:
         """Has the report published at once, without waiting for it."""

@@ -147,6 +147,16 @@ class Session:
         self.reporter.flush()
         self.log.event("model_server_waited_for", what)
 
+    def waiting_for_data(self, error: DomainTrainingError | None) -> None:
+        """Tell that the server of the data fails and is waited for; None: that it is over."""
+        failure = None if error is None else Failure(reason=error.reason, message=error.message[:1024])
+        self.reporter.update(waiting=failure)
+        self.reporter.flush()
+        if error is None:
+            self.log.event("data_server_recovered", "the samples are there")
+        else:
+            self.log.event("data_server_waited_for", error.message, reason=error.reason)
+
     def recovered(self) -> None:
         """Tell that the model server answers again."""
         self.reporter.update(waiting=None)

@@ -44,6 +44,8 @@ class TrainerSettings:
     """JOURNAL_DIR: folder for the answers of the model; without one they live as long as the process."""
     similar_dir: Path | None = None
     """SIMILAR_DIR: folder with what similar domains offer; need not exist."""
+    data_credentials_dir: Path | None = None
+    """DATA_CREDENTIALS_DIR: folder with the Secret for the server of the data, where spec names one."""
     reach: Reach = PLAIN
     """HTTP_PROXY, HTTPS_PROXY, NO_PROXY; CA_BUNDLE: file with further authorities to trust."""
 
@@ -75,6 +77,7 @@ class TrainerSettings:
         if not attempt.isascii() or not attempt.isdigit() or int(attempt) < 1:
             raise DomainTrainingError(Reason.TRAINER_FAILED, "ATTEMPT is not a number from 1")
         log, journal = environ.get("TERMINATION_LOG"), environ.get("JOURNAL_DIR")
+        credentials = environ.get("DATA_CREDENTIALS_DIR")
         return cls(
             run_file=options.run_file,
             data_dir=options.data_dir,
@@ -88,6 +91,7 @@ class TrainerSettings:
             termination_log=Path(log) if log else None,
             journal_dir=Path(journal) if journal else None,
             similar_dir=Path(similar) if (similar := environ.get("SIMILAR_DIR")) else None,
+            data_credentials_dir=Path(credentials) if credentials else None,
             reach=Reach(Proxy.read(environ), _authorities(environ.get("CA_BUNDLE"))),
         )
 

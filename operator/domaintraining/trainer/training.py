@@ -2,24 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from domaintraining.api.reasons import Reason
-from domaintraining.api.report import BASELINE_KEY, RESULT_KEY, Prompts, TaskPrompt
+from domaintraining.api.report import BASELINE_KEY, RESULT_KEY
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.augmenting import Augmenting
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
 from domaintraining.trainer.calls.server import GivenUp
 from domaintraining.trainer.compare import Table, Tried, Turn, chosen, turns
-from domaintraining.trainer.data.material import Material, read_material
+from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
-from domaintraining.trainer.prompts.export import check_size, digests, manifest, task_prompt, whole_prompts
+from domaintraining.trainer.prompts.export import (
+    digests,
+    manifest,
+    requests_of,
+    task_prompt,
+    whole_prompts,
+)
 from domaintraining.trainer.prompts.served import Served, read_served
+from domaintraining.trainer.reading import Folders, read
 from domaintraining.trainer.scoring.comparison import (
     Measured,
     baseline_metrics,
@@ -36,20 +43,8 @@ from domaintraining.trainer.searching import search_prompts
 from domaintraining.trainer.session import Session
 from domaintraining.trainer.similar import EMBEDDING_REQUESTS, SimilarDomains
 
-MAX_REPORT_BYTES: Final = 1_000_000
-"""Most bytes of both revisions in the report; a ConfigMap holds 1,048,576 with everything."""
 INSIST_SECONDS: Final = 600.0
 """How long the result is tried to be written: it took hours to make."""
-
-
-@dataclass(frozen=True)
-class Folders:
-    """What is mounted into the trainer's pod."""
-
-    data: Path
-    served: Path | None = None
-    journal: Path | None = None
-    similar: Path | None = None
 
 
 def train(session: Session, folders: Folders, serve: Serve) -> None:
@@ -64,8 +59,7 @@ def train(session: Session, folders: Folders, serve: Serve) -> None:
         DomainTrainingError: what keeps the run from a result.
         GivenUp: the same, from a call.
     """
-    session.tally.enter("loading_data", "reading samples")
-    material = read_material(session.run, folders.data)
+    material = read(session, folders)
     served = read_served(folders.served, session.run)
     connect = partial(_connect, serve, folders, material.samples.digest)
     stages = _Stages(session, material, served, connect, SimilarDomains(session, material, folders.similar))
@@ -95,12 +89,13 @@ class _Stages:
         self._session, self._connect, self._similar = session, connect, similar
         self._run, self._tally, self._log = material.run, session.tally, session.log
         self._material, self._served = material, served
-        self._attached: list[str] = []
+        self._augmenting = Augmenting(session, material)
         self._documents = unseen_documents(material, served)
         self._table = Table(session, material.run)
         self._baseline: Measured | None = None
         self._before = Measured()
         self._tried: list[Tried] = []
+        self._notes: dict[str, str] = {}
         self._failure: DomainTrainingError | None = None
         self._exhausted = False
 
@@ -110,9 +105,10 @@ class _Stages:
         for task in tasks:
             self._tally.plan(task, self._material.search(task).plan(self._run))
         baseline = self._documents.calls(tasks)
-        self._tally.expect("loading_data", baseline)
-        self._tally.expect("prompt_extraction", self._similar.calls * (1 + len(self._run.compare_with)))
-        new = baseline * (1 + len(self._run.compare_with))
+        models = 1 + len(self._run.compare_with)
+        self._tally.expect("loading_data", baseline + self._augmenting.calls)
+        self._tally.expect("prompt_extraction", self._similar.calls * models)
+        new = (baseline + self._augmenting.comparing) * models
         self._tally.expect("validation", new + self._documents.calls(list(self._served.requests)))
 
     def tell_dataset(self) -> None:
@@ -130,7 +126,8 @@ class _Stages:
         before, tasks = self._documents, self._run.tasks
         self._documents = self._similar.unseen(before)
         if lost := len(before.texts(tasks)) - len(self._documents.texts(tasks)):
-            self._warn(f"{lost} held-out labels are left out: similar domains were trained with their texts")
+            words = f"{lost} held-out labels are left out: similar domains were trained with their texts"
+            self._note("similar", words)
         self.plan()
 
     def take(self, turn: Turn) -> None:
@@ -139,6 +136,7 @@ class _Stages:
             with self._connect(turn.session) as connection:
                 if self._baseline is None:
                     self._baseline = self._measure_baseline(connection)
+                    self._augment(connection)
                 self._table.begun(turn)
                 with self._session.costs.of(turn.run.model.name):
                     tried = self._try(connection, turn)
@@ -165,17 +163,22 @@ class _Stages:
         prompts = {task: task_prompt(Extraction(form), run, 0) for task, form in self._material.forms.items()}
         self._tally.enter("loading_data", "measuring the baseline")
         measured = measure_prompts(
-            self._evaluator(connection, "loading_data"), _requests(prompts), self._documents
+            self._evaluator(connection, "loading_data"), requests_of(prompts), self._documents
         )
         metrics = baseline_metrics(measured)
         tasks = {task: {"run": 0, "demos": prompt.demos} for task, prompt in prompts.items()}
         described = manifest(run, tasks, self._data(seen=[]))
         published = whole_prompts(prompts, own_metrics(measured, run.optimizer.seed), described)
-        self._attach(BASELINE_KEY, published)
+        self._session.reporter.attach(BASELINE_KEY, published)
         self._session.reporter.update(baseline=metrics)
         self._session.announce()
         self._tell("baseline_measured", "the baseline is measured", measured, metrics)
         return measured
+
+    def _augment(self, connection: Connection) -> None:
+        """Further train samples, where the spec asks for them; made by the first model, for all of them."""
+        self._material = self._augmenting.make(connection)
+        self._note("augment", self._augmenting.line)
 
     def _try(self, connection: Connection, turn: Turn) -> Tried:
         """The prompts found for a model, and what they answer on the held-out documents."""
@@ -189,7 +192,8 @@ class _Stages:
         else:
             self._tally.tell(turn.words + measuring)
         evaluator = self._evaluator(connection, "validation")
-        return Tried(run, found, prompts, measure_prompts(evaluator, _requests(prompts), self._documents))
+        measured = measure_prompts(evaluator, requests_of(prompts), self._documents)
+        return Tried(run, found, prompts, measured, self._augmenting.judge(run, found, connection, evaluator))
 
     def search(self, connection: Connection, turn: Turn) -> dict[Task, Found]:
         """The best programs for a model."""
@@ -230,11 +234,12 @@ class _Stages:
             task: {"run": run.number, "demos": prompt.demos, "validationF1": round(validation[task], 3)}
             for task, prompt in best.prompts.items()
         }
+        self._note("augment", best.augmented.line)
         seen = {*digests(self._material.seen()), *self._similar.seen(run.model.name)}
-        data = self._data(sorted(seen)) | {"doctor": self._doctor(best.found)}
+        data = self._data(sorted(seen)) | {"doctor": self._doctor(best.found)} | best.augmented.described
         data |= self._table.described | self._similar.described(run.model.name)
         described = manifest(run, tasks, data)
-        self._attach(RESULT_KEY, whole_prompts(best.prompts, metrics, described))
+        self._session.reporter.attach(RESULT_KEY, whole_prompts(best.prompts, metrics, described))
         self._tally.finish("the result is written")
         self._session.reporter.insist(INSIST_SECONDS)
         self._log.event("result_written", "the result is written")
@@ -254,7 +259,7 @@ class _Stages:
             return metrics
         wanted = compared.names()
         if len(wanted) > MOST_NAMES:
-            self._warn(too_many(len(wanted), MOST_NAMES))
+            self._note("semantic", too_many(len(wanted), MOST_NAMES))
             return metrics
         self._tally.enter("validation", "comparing names by their embeddings")
         requests = run.max_concurrent_requests or EMBEDDING_REQUESTS
@@ -265,19 +270,17 @@ class _Stages:
             names.learn(wanted)
         return with_semantic(metrics, compared, names.alike, self._seed)
 
-    def _warn(self, warning: str) -> None:
-        self._session.reporter.update(dataset=told_dataset(self._material, self._documents, warning))
-        self._log.event("warned", warning)
+    def _note(self, about: str, words: str) -> None:
+        """Tell in status what a person should know, in the place of what was told about it before."""
+        if words and self._notes.get(about) != words:
+            self._notes[about] = words
+            self._log.event("noted", words)
+        dataset = told_dataset(self._material, self._documents, *self._notes.values())
+        self._session.reporter.update(dataset=dataset)
 
     @property
     def _seed(self) -> int:
         return self._run.optimizer.seed
-
-    def _attach(self, key: str, prompts: Prompts) -> None:
-        """Add a revision to the report, which holds two."""
-        self._attached.append(prompts.model_dump_json(by_alias=True, exclude_none=True))
-        check_size("the report", self._attached, MAX_REPORT_BYTES)
-        self._session.reporter.attach(key, prompts)
 
     def _evaluator(self, connection: Connection, step: MeasuredStep) -> Evaluator:
         counted = partial(self._tally.measured, step)
@@ -293,7 +296,3 @@ class _Stages:
         self._log.event(
             event, message, metrics=numbers, answers=measured.answers, unreadable=measured.unreadable
         )
-
-
-def _requests(prompts: Mapping[Task, TaskPrompt]) -> dict[Task, str]:
-    return {task: prompt.files.request for task, prompt in prompts.items()}

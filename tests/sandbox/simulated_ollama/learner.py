@@ -19,6 +19,7 @@ from typing import Any
 from .entities import Reader, reader_of
 from .prompt import Kind, Lesson, Sentence, kind_of, lesson_of, sentence_of, turns_of, types_of
 from .relations import Linker, linker_of
+from .rewording import asks_for_rewording, reworded
 from .text import fraction
 
 Message = tuple[str, str]
@@ -37,6 +38,8 @@ def answer(
     """
     turns = tuple(turns_of(messages[0][1]) if len(messages) == 1 else messages)
     kind, reasoning = kind_of(schema)
+    if asks_for_rewording(schema):
+        return reworded(turns[-1][1], (_digest(turns), seed or 0 if temperature > 0 else 0))
     if kind is None:
         return nothing(schema)
     noise = (_digest(turns), seed or 0 if temperature > 0 else 0)

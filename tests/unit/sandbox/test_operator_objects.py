@@ -10,6 +10,7 @@ import yaml
 
 from domaintraining.controller.settings import Settings
 from tests.sandbox.environment import CONTROLLER, MANIFEST, NAMESPACE, RULES, Sandbox, operator_objects
+from tests.sandbox.neo4j.server import Neo4j
 
 URL = "http://127.0.0.1:4711"
 
@@ -69,6 +70,26 @@ def test_the_operator_takes_the_variables_that_it_is_given() -> None:
     assert settings.ollama_base_url == URL
     assert settings.trainer_image == container["image"]
     assert container["ports"] == [{"name": "probes", "containerPort": settings.health_port}]
+
+
+def test_the_graphs_password_comes_from_a_secret(tmp_path: Path) -> None:
+    """Which stands before the Deployment, behind the namespace; nothing else changes."""
+    (tmp_path / "neo4j").mkdir()
+    (tmp_path / "neo4j" / "access.json").write_text('{"port": 7687, "password": "a word"}', encoding="utf-8")
+    objects = operator_objects(URL, graph=Neo4j(tmp_path))
+    (secret,) = (one for one in objects if one["kind"] == "Secret")
+    assert [one["kind"] for one in objects[:2]] == ["Namespace", "Secret"]
+    (container,) = objects[-1]["spec"]["template"]["spec"]["containers"]
+    variables = {one["name"]: one for one in container["env"]}
+    for name, value in (
+        ("NEO4J_URI", "bolt://127.0.0.1:7687"),
+        ("NEO4J_USER", "neo4j"),
+        ("NEO4J_PASSWORD", "a word"),
+    ):
+        reference = variables[name]["valueFrom"]["secretKeyRef"]
+        assert reference["name"] == secret["metadata"]["name"]
+        assert secret["stringData"][reference["key"]] == value
+    assert "a word" not in str(objects[2:])
 
 
 @pytest.mark.parametrize(

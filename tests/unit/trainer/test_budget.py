@@ -18,9 +18,9 @@ from domaintraining.trainer.calls.store import Calls
 from domaintraining.trainer.journal.journal import MemoryJournal
 from domaintraining.trainer.main import NEEDS_A_CHANGE, SUCCESS, attempt, spent_before
 from domaintraining.trainer.progress import Tally
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
 from domaintraining.trainer.session import CountedServer, Ending
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.calls.test_calls import Held, asking, body
 from tests.unit.trainer.scripted import answer, make_run, samples
 

@@ -18,8 +18,8 @@ from domaintraining.trainer.calls.connect import Serve
 from domaintraining.trainer.calls.server import OllamaServer, ScriptedServer
 from domaintraining.trainer.main import MAY_PASS, NEEDS_A_CHANGE, SUCCESS, attempt
 from domaintraining.trainer.prompts.export import text_digest
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer import loopback
 from tests.unit.trainer.loopback import Clock, Loopback, Received, Reply
 from tests.unit.trainer.scripted import answer, make_run, run_values, samples

@@ -17,9 +17,9 @@ from domaintraining.trainer.calls.server import ChatAnswer, ScriptedServer
 from domaintraining.trainer.data.material import read_material
 from domaintraining.trainer.main import MAY_PASS, NEEDS_A_CHANGE, SUCCESS, attempt
 from domaintraining.trainer.prompts.export import text_digest
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
 from domaintraining.trainer.session import Session
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import answer, make_run, moody, samples
 from tests.unit.trainer.test_semantic_run import first_word
 

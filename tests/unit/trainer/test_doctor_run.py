@@ -14,8 +14,8 @@ from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.data.split import split_samples
 from domaintraining.trainer.doctor.examine import Findings
 from domaintraining.trainer.main import SUCCESS, attempt
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import answer, make_run, parsed, samples
 
 Script = Callable[[Mapping[str, Any]], str]

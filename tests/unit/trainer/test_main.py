@@ -17,8 +17,8 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.main import MAY_PASS, NEEDS_A_CHANGE, SUCCESS, attempt, main, read_run
 from domaintraining.trainer.prompts.export import text_digest
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import answer, make_run, run_values, samples
 
 Values = dict[str, Any]
@@ -335,7 +335,7 @@ def test_more_samples_than_a_manifest_can_name_cost_no_call(
 
 def test_a_result_that_does_not_fit_has_its_reason(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prompt larger than the report can hold is not sent in vain."""
-    monkeypatch.setattr("domaintraining.trainer.training.MAX_REPORT_BYTES", 12_000)
+    monkeypatch.setattr("domaintraining.trainer.reporter.MAX_REPORT_BYTES", 12_000)
     code, error = bench.run()
     assert code == NEEDS_A_CHANGE
     assert error

@@ -11,8 +11,8 @@ from domaintraining.api.report import RESULT_KEY, Prompts
 from domaintraining.api.status import TaskMetrics
 from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.main import SUCCESS, attempt
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import FIRMS, answer, make_run, samples
 
 MODEL = {"name": "bge-m3", "digest": "sha256:2", "endpoint": "http://ollama", "source": "default"}

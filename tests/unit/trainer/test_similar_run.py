@@ -13,8 +13,8 @@ from domaintraining.api.similar import Offer, offer_digest
 from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.main import SUCCESS, attempt
 from domaintraining.trainer.prompts.export import text_digest
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import answer, make_run, samples
 
 MODEL = {"name": "bge-m3", "digest": "sha256:2", "endpoint": "http://ollama", "source": "default"}

@@ -8,7 +8,10 @@ from functools import cached_property
 from typing import Final
 
 from domaintraining.api.job import Resources, Toleration
+from domaintraining.api.sources import Leads
 from domaintraining.api.spec import Auto
+from domaintraining.controller.settings.datahosts import host_leads
+from domaintraining.controller.settings.graph import GraphSettings, read_graph
 from domaintraining.controller.settings.patterns import (
     MODEL,
     any_value_matches,
@@ -72,6 +75,8 @@ class Settings:
     """ALLOWED_NODE_LABELS: `KEY=VALUE` of node selectors."""
     allowed_tolerations: tuple[str, ...] = ("*",)
     """ALLOWED_TOLERATIONS: `KEY=VALUE` of taints that trainers may tolerate."""
+    allowed_data_hosts: tuple[str, ...] = ()
+    """ALLOWED_DATA_HOSTS: `HOST` or `HOST:PORT` of data servers that need not be public, see `host_leads`."""
     trainer_resources: Resources = NO_RESOURCES
     """TRAINER_RESOURCES: resources of trainers whose spec.job.resources is empty."""
     image_pull_secrets: tuple[str, ...] = ()
@@ -94,6 +99,8 @@ class Settings:
     """OUTAGE_SECONDS: how long a trainer waits for a failing model server, 1 to 86,400."""
     namespaces: tuple[str, ...] = ()
     """WATCH_NAMESPACES: the watched namespaces; none means all."""
+    graph: GraphSettings | None = None
+    """The Neo4j server; None: there is none."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
@@ -124,6 +131,7 @@ class Settings:
             ),
             allowed_node_labels=source.patterns("ALLOWED_NODE_LABELS", cls.allowed_node_labels, "label"),
             allowed_tolerations=source.patterns("ALLOWED_TOLERATIONS", cls.allowed_tolerations, "label"),
+            allowed_data_hosts=source.patterns("ALLOWED_DATA_HOSTS", cls.allowed_data_hosts, "data host"),
             trainer_resources=source.parsed("TRAINER_RESOURCES", read_resources, cls.trainer_resources),
             image_pull_secrets=source.object_names("IMAGE_PULL_SECRETS"),
             ca_bundle=source.certificates("CA_BUNDLE"),
@@ -135,6 +143,7 @@ class Settings:
             check_seconds=source.number("CHECK_SECONDS", cls.check_seconds, ONE_WEEK),
             outage_seconds=source.number("OUTAGE_SECONDS", cls.outage_seconds, ONE_DAY),
             namespaces=source.object_names("WATCH_NAMESPACES"),
+            graph=read_graph(environ, source.faults),
         )
         if source.faults:
             raise SettingsError("; ".join(source.faults))
@@ -198,6 +207,10 @@ class Settings:
         start = f"{key}=" if key else ""
         return any(any_value_matches(start, pattern) for pattern in self.allowed_tolerations)
 
+    def data_host_leads(self, url: str) -> Leads:
+        """Where the name of a data server may lead: one that is named to the letter may lead anywhere."""
+        return host_leads(url, self.allowed_data_hosts)
+
     def permits(self, endpoint: str, wanted: int | None) -> int | None:
         """Calls in flight at once: as wanted, but never more than the server is said to serve.
 
@@ -221,8 +234,11 @@ class Settings:
 
     @cached_property
     def _digest(self) -> str:
-        queued = {"trainings_per_server", "health_port", "resync_seconds", "check_seconds", "namespaces"}
-        content = {name: value for name, value in asdict(self).items() if name not in queued}
+        left_out = {
+            *("trainings_per_server", "health_port", "resync_seconds", "check_seconds", "namespaces"),
+            "graph",
+        }
+        content = {name: value for name, value in asdict(self).items() if name not in left_out}
         content["model_servers"] = [[one.endpoint, one.requests] for one in self.model_servers]
         content["trainer_resources"] = self.trainer_resources.model_dump(mode="json")
         text = json.dumps(content, sort_keys=True)

@@ -83,6 +83,17 @@ def any_value_matches(start: str, pattern: str) -> bool:
     return pattern.endswith("*") and matches(start, pattern)
 
 
+def host_allowed(host: str, port: int, default_port: int, pattern: str) -> bool:
+    """Whether a pattern HOST or HOST:PORT names a host, which is in lower case.
+
+    Without a port it means the default one. `*` stands for hosts as it does in `url_matches`.
+    """
+    _, wanted_host, wanted_port, _ = _parts(f"://{pattern}")
+    plain = _plain_host(f"[{host}]") if ":" in host else host
+    port_matches = matches(str(port), wanted_port) if wanted_port else port == default_port
+    return port_matches and _host_matches(plain, wanted_host)
+
+
 def _parts(url: str) -> tuple[str, str, str, str]:
     """Scheme, host, port (empty: the default one) and path without its last `/`."""
     scheme, _, rest = url.partition("://")

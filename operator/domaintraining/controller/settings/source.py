@@ -32,6 +32,10 @@ PATTERNS: Final = {
         r"[A-Za-z0-9.:*?-]+",
         "must be patterns of hosts such as hf.co or *.corp.example:5000, without http://",
     ),
+    "data host": (
+        r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.*?-]+)(:[0-9*?]{1,5})?",
+        "must be patterns of hosts such as minio.data.svc:9000 or *.corp.example, without http://",
+    ),
     "model": (
         r"[A-Za-z0-9._:/*?-]+(?<!/)",
         "must be patterns of models such as qwen3:* or hf.co/*, separated by commas",

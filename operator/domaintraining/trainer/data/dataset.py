@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from domaintraining.api.sample import Sample
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.data.limits import MAX_FILE, MAX_LABELS, MAX_SAMPLES, MEBIBYTE
 from domaintraining.trainer.data.older import is_old, known_form, old_key
+from domaintraining.trainer.data.packed import plain_name, unpacked
 from domaintraining.trainer.data.records import Row, read_rows
 
 SHOWN_ERRORS: Final = 5
@@ -64,29 +65,29 @@ class Samples:
         return len(set(self.lines.values())) == len(self.lines)
 
 
-def read_samples(path: Path, source: str, file_format: str) -> Samples:
-    """Reads and checks every sample of a file.
+def read_samples(path: Path, source: str, file_format: str, *, name: str = "", unit: str = "line") -> Samples:
+    """Reads and checks every sample of a file, which may be packed with gzip.
 
     Args:
-        path: the file; its name counts where the format is auto.
+        path: the file.
         source: what messages call it: `configmap tech-docs, key samples.jsonl`.
-        file_format: auto, jsonl or json (see `records.read_rows`).
+        file_format: auto, jsonl, json or csv (see `records.read_rows`).
+        name: its name, which counts where the format is auto; empty: that of `path`.
+        unit: what messages call a line.
 
     Raises:
         DomainTrainingError: DatasetNotFound where the file can't be opened; DatasetInvalid with line and
             field of the first 5 errors and the number of the others. Neither holds anything of a sample.
     """
-    reading = _Reading()
+    reading = _Reading(unit)
+    name = plain_name(name or path.name)
     try:
-        with path.open("rb") as file:
-            _check_size(os.fstat(file.fileno()).st_size, source)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            for row in read_rows(file, path.name, file_format):
-                reading.add(row)
-                if excess := reading.excess():
-                    reading.refuse(row.line, f"the file has more than {excess}")
-                    break
+        with path.open("rb") as packed:
+            _check_size(os.fstat(packed.fileno()).st_size, source)
+            digest = hashlib.file_digest(packed, "sha256").hexdigest()
+            packed.seek(0)
+            with unpacked(packed, source) as file:
+                reading.add_all(read_rows(file, name, file_format))
     except OSError as error:
         cause = error.strerror or "input/output error"
         raise DomainTrainingError(Reason.DATASET_NOT_FOUND, f"{source}: {cause}") from None
@@ -103,17 +104,18 @@ def _check_size(size: int, source: str) -> None:
 class _Reading:
     """Counts and checks while the rows of one file go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
         self.rows = 0
+        self._unit = unit
         self._samples: list[Sample] = []
         self._labels = 0
         self._first: dict[str, tuple[int, int, int]] = {}
         self._errors: list[str] = []
         self._error_count = 0
         self._skipped = 0
-        self._unknown_keys = _Tally("unknown keys are ignored")
-        self._no_ends = _Tally("samples without entities are left out of relations, which are empty there")
-        self._conflicts = _Tally("samples with other labels on an equal text are skipped, the first counts")
+        self._unknown_keys = Noticed("unknown keys are ignored")
+        self._no_ends = Noticed("samples without entities are left out of relations, which are empty there")
+        self._conflicts = Noticed("samples with other labels on an equal text are skipped, the first counts")
         self._digest = hashlib.sha256()
 
     def excess(self) -> str:
@@ -126,7 +128,15 @@ class _Reading:
         """Notes an error; only the first ones are kept."""
         self._error_count += 1
         if len(self._errors) < SHOWN_ERRORS:
-            self._errors.append(f"line {line}: {what}")
+            self._errors.append(f"{self._unit} {line}: {what}")
+
+    def add_all(self, rows: Iterable[Row]) -> None:
+        """Takes rows over until there are more than may be."""
+        for row in rows:
+            self.add(row)
+            if excess := self.excess():
+                self.refuse(row.line, f"the file has more than {excess}")
+                break
 
     def add(self, row: Row) -> None:
         """Takes the next row over: as a sample, as one more of an equal text, or as errors."""
@@ -135,8 +145,8 @@ class _Reading:
         sample = None
         if not errors:
             plain, unknown = known_form(row.value)
-            self._unknown_keys.note(unknown, f"line {row.line}")
-            sample, errors = _validated(plain, row.value)
+            self._unknown_keys.note(unknown, f"{self._unit} {row.line}")
+            sample, errors = checked(plain, row.value)
         for error in errors:
             self.refuse(row.line, error)
         if sample and not errors:
@@ -147,13 +157,13 @@ class _Reading:
         if sample.text in self._first:
             first_line, _, first_labels = self._first[sample.text]
             self._skipped += 1
-            self._conflicts.note(labels != first_labels, f"lines {first_line} and {line}")
+            self._conflicts.note(labels != first_labels, f"{self._unit}s {first_line} and {line}")
             return
         self._first[sample.text] = (line, self.rows, labels)
         self._samples.append(sample)
         self._labels += len(sample.entities or ()) + len(sample.relations or ())
         self._digest.update(canonical_json(sample).encode() + b"\n")
-        self._no_ends.note(sample.entities is None and sample.relations is not None, f"line {line}")
+        self._no_ends.note(sample.entities is None and sample.relations is not None, f"{self._unit} {line}")
 
     def result(self, source: str) -> Samples:
         """The samples, or the error that names what is wrong with them."""
@@ -173,7 +183,7 @@ class _Reading:
         )
 
 
-class _Tally:
+class Noticed:
     """How often something was seen, and where first."""
 
     def __init__(self, what: str) -> None:
@@ -210,7 +220,13 @@ def _bounded(source: str, errors: list[str], count: int) -> str:
     return f"{message[: MAX_MESSAGE - 1]}…"
 
 
-def _validated(plain: Any, raw: Any) -> tuple[Sample | None, list[str]]:
+def checked(plain: Any, raw: Any) -> tuple[Sample | None, list[str]]:
+    """A sample from today's form of a row, or what is wrong with it, without a word of it.
+
+    Args:
+        plain: see `older.known_form`.
+        raw: the same row as it stands in the file, in whose words errors name their field.
+    """
     try:
         sample = Sample.model_validate(plain, strict=True)
     except ValidationError as error:

@@ -8,21 +8,24 @@ from typing import Any, Final
 from domaintraining.api.reasons import Reason
 from domaintraining.api.run import Run
 from domaintraining.api.sample import Sample
-from domaintraining.api.spec import Task
+from domaintraining.api.spec import TASKS, Task, Types
 from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.data.augment import Augmented
 from domaintraining.trainer.data.dataset import Samples, read_samples
+from domaintraining.trainer.data.fetch import Fetched
 from domaintraining.trainer.data.split import Parts, check_enough, closed_types, labelled, split_samples
 from domaintraining.trainer.doctor.examine import Findings, examine, few_examples
 from domaintraining.trainer.doctor.trials import Scores
 from domaintraining.trainer.prompts.export import input_lengths
-from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form
+from domaintraining.trainer.prompts.prompt import GENERAL_INSTRUCTIONS, Form, baseline_prompt
 from domaintraining.trainer.search.adaptive import choose_mode
 from domaintraining.trainer.search.advice import advice
 from domaintraining.trainer.search.optimize import Search
 from domaintraining.trainer.search.program import demonstrable, examples
 
 MAX_WARNINGS: Final = 10
+GENERAL_TYPES: Final[dict[Task, str]] = {"entities": "CONCEPT", "relations": "RELATED_TO"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Material:
     """For each task of the run its closed types and the wording to start from."""
     auto_reason: str = ""
     """Rule by which adaptive became the mode that stands in `run`; empty: the run came with its mode."""
+    version: str = ""
+    """What the source of the samples calls its content; empty: it calls it nothing."""
+    augmented: Augmented | None = None
+    """Rewordings of the train samples, which are in no part; None: none are made, or not yet."""
 
     def status(self) -> DatasetStatus:
         """The samples as status shows them."""
@@ -57,7 +64,9 @@ class Material:
 
     def search(self, task: Task) -> Search:
         """What the search for a task starts from and learns from."""
-        train = [sample for sample in labelled(self.parts.train, task) if demonstrable(sample)]
+        synthetic = [one.sample for one in self.augmented.rewordings] if self.augmented else []
+        known = labelled([*self.parts.train, *synthetic], task)
+        train = [sample for sample in known if demonstrable(sample)]
         validation = labelled(self.parts.validation, task)
         return Search(self.forms[task], examples(train, task), examples(validation, task))
 
@@ -78,38 +87,48 @@ class Material:
     def seen(self) -> list[str]:
         """Texts that may have informed the search or stand in a demo."""
         parts = (*self.parts.train, *self.parts.validation)
-        return [sample.text for sample in parts if any(labelled([sample], task) for task in self.run.tasks)]
+        synthetic = [one.sample.text for one in self.augmented.rewordings] if self.augmented else []
+        texts = [sample.text for sample in parts if any(labelled([sample], task) for task in self.run.tasks)]
+        return [*texts, *synthetic]
 
     def described(self) -> dict[str, Any]:
         """The samples as a manifest describes them."""
         counts = self.status()
+        dataset = counts.model_dump(
+            mode="json", by_alias=True, include={"samples", "train", "validation", "test", "digest"}
+        )
         return {
-            "dataset": counts.model_dump(
-                mode="json", by_alias=True, include={"samples", "train", "validation", "test", "digest"}
-            )
-            | {"file": self.samples.file},
+            "dataset": dataset
+            | {"file": self.samples.file}
+            | ({"version": self.version} if self.version else {}),
             "inputLengths": input_lengths([sample.text for sample in self.samples.samples]),
+            "untrained": {
+                task: baseline_prompt(_other_form(self.run, self.parts, task))
+                for task in TASKS
+                if task not in self.run.tasks
+            },
         }
 
 
-def read_material(run: Run, folder: Path) -> Material:
+def read_material(run: Run, folder: Path, fetched: Fetched | None = None) -> Material:
     """Read, check and divide the samples of a run.
 
     Args:
         run: the run; its data file lies in `folder`.
         folder: the mounted data.
+        fetched: the file in their place, where they are on a server.
 
     Raises:
         DomainTrainingError: what keeps the run from training, without sample text: DatasetNotFound,
             DatasetInvalid or TooFewSamples.
     """
     source = run.data.source
-    samples = read_samples(_inside(folder, run), source, run.data.format)
+    samples, version = _samples(run, folder, fetched)
     parts = split_samples(samples.samples, run.data.split)
     check_enough(samples.samples, parts, run.tasks)
     run, reason = _chosen(run, parts)
     forms = {task: _form(run, parts, task) for task in run.tasks}
-    material = Material(run, samples, parts, forms, reason)
+    material = Material(run, samples, parts, forms, reason, version)
     for task in run.tasks:
         if not material.search(task).train:
             message = (
@@ -117,6 +136,34 @@ def read_material(run: Run, folder: Path) -> Material:
             )
             raise DomainTrainingError(Reason.DATASET_INVALID, message)
     return material
+
+
+def _samples(run: Run, folder: Path, fetched: Fetched | None) -> tuple[Samples, str]:
+    """The samples, and what their source calls them."""
+    if fetched is not None:
+        return read_fetched(run, fetched)
+    return read_samples(_inside(folder, run), run.data.source, run.data.format), ""
+
+
+def read_fetched(run: Run, fetched: Fetched) -> tuple[Samples, str]:
+    """The samples in a file that was fetched whole, and what its source calls them; as `read_samples`."""
+    content = fetched.content
+    assert content is not None, "content that is known is not read again"
+    written = content.format or run.data.format
+    named = {"name": content.name, "unit": content.unit}
+    return read_samples(fetched.file, run.data.source, written, **named), content.version
+
+
+def _other_form(run: Run, parts: Parts, task: Task) -> Form:
+    """Of a task that is not trained: programs that want both prompts find its baseline beside the other one.
+
+    Where neither spec nor samples name a type of it, the general one that stands for all.
+    """
+    try:
+        return _form(run, parts, task)
+    except DomainTrainingError:
+        types = Types.model_validate({task: [{"name": GENERAL_TYPES[task]}]})
+        return _form(run.model_copy(update={"types": types}), parts, task)
 
 
 def _inside(folder: Path, run: Run) -> Path:

@@ -9,30 +9,27 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn
+from typing import Any, BinaryIO, Final, Literal, NoReturn
 
-from domaintraining.trainer.data.limits import MAX_FILE, MAX_ROW, MEBIBYTE
+from domaintraining.trainer.data.limits import MAX_FILE, MAX_LINES, MAX_ROW, MEBIBYTE
+from domaintraining.trainer.data.rows import (
+    DECODER,
+    FILE_TOO_LARGE,
+    NOT_JSON,
+    NOT_UTF8,
+    ROW_TOO_LONG,
+    TOO_MANY_LINES,
+    Row,
+)
+from domaintraining.trainer.data.table import looks_like_table, table_rows
 
-Format = Literal["jsonl", "json"]
+__all__ = ["Row", "detect_format", "read_rows"]
+
+Format = Literal["jsonl", "json", "csv"]
 
 _CHUNK: Final = 4 * MEBIBYTE
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-_NOT_JSON: Final = "is not JSON"
-_NOT_UTF8: Final = "is not UTF-8"
-_FILE_TOO_LARGE: Final = f"the file is larger than {MAX_FILE // MEBIBYTE} MiB"
-_ROW_TOO_LONG: Final = f"is longer than {MAX_ROW // MEBIBYTE} MiB"
 _NO_LIST: Final = 'is neither a list of samples nor {"samples": [...]}'
-
-
-class Row(NamedTuple):
-    """One sample as it stands in the file, or what is wrong there."""
-
-    line: int
-    """Line it begins at, from 1; of a fault, the line where it was noticed."""
-    value: Any
-    """Parsed JSON; None where there is a fault."""
-    fault: str = ""
-    """What is wrong, in a fixed wording."""
 
 
 class _FaultError(Exception):
@@ -44,13 +41,6 @@ class _FaultError(Exception):
         self.fault = fault
 
 
-def _refuse_constant(_name: str) -> NoReturn:
-    raise ValueError(_NOT_JSON)  # NaN and Infinity, which Python's json would take
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
 def read_rows(file: BinaryIO, name: str, file_format: str) -> Iterator[Row]:
     """The rows of a file in their order.
 
@@ -58,7 +48,7 @@ def read_rows(file: BinaryIO, name: str, file_format: str) -> Iterator[Row]:
         file: opened at its beginning, seekable.
         name: its name, for the format.
         file_format: jsonl, json (a list of samples, or an object whose key `samples` is one; its other
-            keys are ignored) or auto.
+            keys are ignored), csv (see `table`) or auto.
 
     Yields:
         One row for each sample. A line that can't be read is a row with a fault, and reading goes on;
@@ -68,22 +58,26 @@ def read_rows(file: BinaryIO, name: str, file_format: str) -> Iterator[Row]:
         head = file.read(MAX_ROW)
         file.seek(0)
         file_format = detect_format(name, head)
-    yield from _jsonl_rows(file) if file_format == "jsonl" else _json_rows(file)
+    readers = {"jsonl": _jsonl_rows, "json": _json_rows, "csv": table_rows}
+    yield from readers[file_format](file)
 
 
 def detect_format(name: str, head: bytes) -> Format:
     """Format of a file by its name and first bytes (1 MiB at most).
 
-    A list at the beginning is json whatever the name says. `.jsonl` and `.ndjson` are jsonl. Else it is
-    jsonl where the first line is a whole object without a list `samples`.
+    A list at the beginning is json whatever the name says. `.jsonl` and `.ndjson` are jsonl, `.csv` is csv.
+    Else it is jsonl where the first line is a whole object without a list `samples`, and csv where it names
+    columns.
     """
     head = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if head.startswith(b"["):
         return "json"
     if name.lower().endswith((".jsonl", ".ndjson")):
         return "jsonl"
+    if name.lower().endswith(".csv") or looks_like_table(head):
+        return "csv"
     try:
-        first = _DECODER.decode(head.partition(b"\n")[0].decode())
+        first = DECODER.decode(head.partition(b"\n")[0].decode())
     except (ValueError, RecursionError):
         return "json"
     return "jsonl" if isinstance(first, dict) and not isinstance(first.get("samples"), list) else "json"
@@ -94,16 +88,19 @@ def _jsonl_rows(file: BinaryIO) -> Iterator[Row]:
         raw = file.readline(MAX_ROW + 1)
         if not raw:
             return
+        if line > MAX_LINES:
+            yield Row(line, None, TOO_MANY_LINES)
+            return
         too_long = len(raw) > MAX_ROW and not raw.endswith(b"\n")
         if too_long:
             _skip_line(file)
         if file.tell() > MAX_FILE:
-            yield Row(line, None, _FILE_TOO_LARGE)
+            yield Row(line, None, FILE_TOO_LARGE)
             return
         if line == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8)
         if too_long:
-            yield Row(line, None, _ROW_TOO_LONG)
+            yield Row(line, None, ROW_TOO_LONG)
         elif raw and not raw.isspace():
             yield _row(line, raw)
 
@@ -117,11 +114,11 @@ def _skip_line(file: BinaryIO) -> None:
 
 def _row(line: int, raw: bytes) -> Row:
     try:
-        return Row(line, _DECODER.decode(raw.decode()))
+        return Row(line, DECODER.decode(raw.decode()))
     except UnicodeDecodeError:
-        return Row(line, None, _NOT_UTF8)
+        return Row(line, None, NOT_UTF8)
     except (ValueError, RecursionError):
-        return Row(line, None, _NOT_JSON)
+        return Row(line, None, NOT_JSON)
 
 
 def _json_rows(file: BinaryIO) -> Iterator[Row]:
@@ -144,7 +141,7 @@ def _object_rows(window: "_Window") -> Iterator[Row]:
     window.skip("{")
     while True:
         if window.peek() != '"':
-            window.fail(_NOT_JSON if found else _NO_LIST)
+            window.fail(NOT_JSON if found else _NO_LIST)
         key = window.take()
         window.skip(":")
         if key != "samples":
@@ -168,12 +165,12 @@ def _list_rows(window: "_Window") -> Iterator[Row]:
         line, begin = window.line, window.offset
         value = window.take()
         too_long = window.offset - begin > MAX_ROW
-        yield Row(line, None, _ROW_TOO_LONG) if too_long else Row(line, value)
+        yield Row(line, None, ROW_TOO_LONG) if too_long else Row(line, value)
         if window.peek() == "]":
             break
         window.skip(",")
         if window.peek() == "]":
-            window.fail(_NOT_JSON)
+            window.fail(NOT_JSON)
     window.skip("]")
 
 
@@ -209,18 +206,18 @@ class _Window:
     def skip(self, expected: str) -> None:
         """Goes past one character, or fails where another one stands."""
         if self.peek() != expected:
-            self.fail(_NOT_JSON)
+            self.fail(NOT_JSON)
         self._move(self._at + 1)
 
     def take(self) -> Any:
         """The JSON value that begins here."""
         self.peek()
         try:
-            value, end = _DECODER.raw_decode(self._text, self._at)
+            value, end = DECODER.raw_decode(self._text, self._at)
         except (ValueError, RecursionError) as error:
             if isinstance(error, json.JSONDecodeError):
                 self.line += self._text.count("\n", self._at, error.pos)
-            self.fail(_NOT_JSON if self._ended else f"{_NOT_JSON}, or {_ROW_TOO_LONG}")
+            self.fail(NOT_JSON if self._ended else f"{NOT_JSON}, or {ROW_TOO_LONG}")
         self._move(end)
         return value
 
@@ -234,7 +231,7 @@ class _Window:
             raw = self._file.read(_CHUNK)
             self._ended = not raw
             if self._file.tell() > MAX_FILE:
-                self.fail(_FILE_TOO_LARGE)
+                self.fail(FILE_TOO_LARGE)
             self._text = self._text[self._at :] + self._decode(raw)
             self._at = 0
 
@@ -243,4 +240,4 @@ class _Window:
             return self._decoder.decode(raw, final=self._ended)
         except UnicodeDecodeError as error:
             read = self._text.count("\n", self._at) + error.object.count(b"\n", 0, error.start)
-            raise _FaultError(self.line + read, _NOT_UTF8) from None
+            raise _FaultError(self.line + read, NOT_UTF8) from None

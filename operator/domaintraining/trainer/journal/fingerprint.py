@@ -44,7 +44,7 @@ class Fingerprint:
     data: str
     """Digest of the samples as they were read."""
     split: Mapping[str, Any]
-    """How they are divided."""
+    """How they are divided, and what is made of the train part."""
     code: str
     """SHA-256 over the program's own source."""
     versions: Mapping[str, str]
@@ -83,7 +83,7 @@ class Fingerprint:
         options = run.options.model_dump(mode="json", by_alias=True, exclude={"keep_alive"})
         return cls(
             data=data_digest,
-            split=written["data"]["split"],
+            split=_dealt(written["data"]),
             code=code_digest(),
             versions=versions(),
             model=_named(run.model),
@@ -163,6 +163,12 @@ def code_digest(root: Path = PACKAGE) -> str:
         digest.update(f"{path.relative_to(root).as_posix()}\n{len(source)}\n".encode())
         digest.update(source)
     return digest.hexdigest()
+
+
+def _dealt(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How the samples are divided, and what is made of the train part, where that is asked for."""
+    augment = {} if data["augment"] is None else {"augment": data["augment"]}
+    return {**data["split"], **augment}
 
 
 def _named(model: ModelStatus) -> dict[str, str]:

@@ -76,9 +76,12 @@ def task_prompt(program: Extraction, run: Run, number: int) -> TaskPrompt:
     return TaskPrompt(files=task_files(program, run), run=number, instruction=instruction, demos=demos)
 
 
-def whole_prompts(
-    prompts: Mapping[Task, TaskPrompt], metrics: Metrics, described: dict[str, Any]
-) -> Prompts:
+def requests_of(prompts: Mapping[Task, TaskPrompt]) -> dict[Task, str]:
+    """For each task its `<task>.request.json`."""
+    return {task: prompt.files.request for task, prompt in prompts.items()}
+
+
+def whole_prompts(prompts: Mapping[Task, TaskPrompt], metrics: Metrics, described: dict[str, Any]) -> Prompts:
     """The prompts of a revision with their numbers and their manifest.
 
     Raises:

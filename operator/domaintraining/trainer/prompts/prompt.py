@@ -181,3 +181,8 @@ def plain_prompt(messages: Sequence[Message]) -> str:
         for number, (question, answer) in enumerate(zip(demos[::2], demos[1::2], strict=True), start=1)
     ]
     return "\n\n".join([system, *worked, f"{last}\nAnswer:" if not worked else f"Now you\n{last}\nAnswer:"])
+
+
+def baseline_prompt(form: Form) -> str:
+    """The plain prompt of a form before any training: its wording and no demos."""
+    return plain_prompt(template_messages(form, form.instruction, []))

@@ -6,6 +6,7 @@ model answered to them, not what the samples are. A record that gives no program
 again, from the answers.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ class Finished:
         Raises:
             DomainTrainingError: the volume failed (JournalUnusable).
         """
-        answer = self._journal.find(self._key(form))
+        answer = self._journal.find(self._key(form, train))
         found = _read(answer, form, train) if answer is not None else None
         if found is not None:
             self._told(form.task)
@@ -108,10 +109,13 @@ class Finished:
         answer = None if record is None else ChatAnswer(record, SEARCH, 0, 0, "")
         again = None if answer is None else _read(answer, form, train)
         if answer is not None and again is not None and _state(again.program) == _state(found.program):
-            self._journal.keep(self._key(form), answer)
+            self._journal.keep(self._key(form, train), answer)
 
-    def _key(self, form: Form) -> str:
-        return call_key({SEARCH: form.task}, None, self._fingerprint)
+    def _key(self, form: Form, train: Examples) -> str:
+        """Of the samples as well: a record numbers them, and rewordings may be others another time."""
+        asked = json.dumps([_asked(example, form) for example in train]).encode(errors="surrogatepass")
+        digest = hashlib.sha256(asked).hexdigest()
+        return call_key({SEARCH: form.task, "train": digest}, None, self._fingerprint)
 
 
 def _record(found: Found, form: Form, train: Examples) -> str | None:

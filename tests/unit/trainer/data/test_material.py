@@ -32,3 +32,15 @@ def test_a_file_without_faults_has_no_warnings(tmp_path: Path) -> None:
     shown = material(tmp_path, samples(40)).status()
     assert shown.warnings == []
     assert (shown.samples, shown.train + shown.validation + shown.test, shown.skipped) == (40, 40, 0)
+
+
+def test_a_task_that_is_not_trained_has_its_baselines_prompt_in_the_manifest(tmp_path: Path) -> None:
+    """Programs that want both find it in the graph; its types are the samples', else a general one."""
+    rows = samples(40)
+    told = material(tmp_path, rows, tasks=["entities"]).described()["untrained"]
+    assert list(told) == ["relations"]
+    assert told["relations"].count("{text}") == told["relations"].count("{entities}") == 1
+    unlabelled = [{key: value for key, value in row.items() if key != "relations"} for row in rows]
+    told = material(tmp_path, unlabelled, tasks=["entities"]).described()["untrained"]
+    assert "- RELATED_TO" in told["relations"]
+    assert material(tmp_path, rows, tasks=["entities", "relations"]).described()["untrained"] == {}

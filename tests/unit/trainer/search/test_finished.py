@@ -21,13 +21,13 @@ from domaintraining.trainer.main import SUCCESS, attempt
 from domaintraining.trainer.progress import Tally
 from domaintraining.trainer.prompts.export import task_prompt
 from domaintraining.trainer.prompts.prompt import Form
+from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
 from domaintraining.trainer.search import optimize as searching
 from domaintraining.trainer.search.engine import OllamaEngine
 from domaintraining.trainer.search.finished import MAX_SCORES, SEARCH, Finished, Found
 from domaintraining.trainer.search.optimize import Means, Search, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.program import Extraction, examples
-from domaintraining.trainer.training import Folders
 from tests.unit.trainer.scripted import make_run, moody, parsed, samples
 from tests.unit.trainer.search.test_program import make_form
 

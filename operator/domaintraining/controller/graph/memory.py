@@ -1,0 +1,108 @@
+"""The fake of the graph for tests: domains and logs in dicts."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from domaintraining.controller.graph.model import MOST_LINES, Domain, Verdict, Wanted, judge, ownership
+from domaintraining.errors import DomainTrainingError
+
+
+class MemoryGraph:
+    """A graph in memory: one transaction at a time, and nothing is lost but on purpose."""
+
+    def __init__(self) -> None:
+        self.domains: dict[str, dict[str, Any]] = {}
+        """Properties of each domain by its name."""
+        self.logs: dict[str, dict[str, Any]] = {}
+        """Properties of each TrainingLog by its id, with `domain` beside them."""
+        self.calls: list[str] = []
+        """What was asked, as `read NAME`, `write NAME`, `owned`, `leave NAME`."""
+        self.writes = 0
+        """Transactions that changed something."""
+        self.error: DomainTrainingError | None = None
+        """What every call raises."""
+        self.delay = 0.0
+        """Seconds that every call takes."""
+
+    async def read(self, name: str) -> Domain | None:
+        """A domain; None where there is none."""
+        await self._begin(f"read {name}")
+        return self._found(name, {})
+
+    async def write(self, wanted: Wanted, cluster: str, *, given: bool) -> tuple[Verdict, Domain | None]:
+        """Write as far as `judge` lets it."""
+        await self._begin(f"write {wanted.domain}")
+        found = self._found(wanted.domain, wanted.properties)
+        verdict = judge(found, wanted, cluster, given=given)
+        if verdict is Verdict.WRITE:
+            self._write(wanted, cluster)
+            self.writes += 1
+        return verdict, found
+
+    async def constrain(self) -> str:
+        """Names are unique here anyway."""
+        await self._begin("constrain")
+        return ""
+
+    async def owned(self, cluster: str) -> list[Domain]:
+        """All domains that a cluster owns."""
+        await self._begin("owned")
+        found = (self._found(name, {}) for name in sorted(self.domains))
+        return [one for one in found if one is not None and one.owner and one.cluster == cluster]
+
+    async def leave(self, domain: Domain, *, remove: bool) -> None:
+        """Remove a domain, or end its status, where it is as it was read."""
+        await self._begin(f"leave {domain.name}")
+        if self._found(domain.name, {}) != domain:
+            return
+        self.writes += 1
+        ours = [key for key, log in self.logs.items() if log["domain"] == domain.name]
+        if remove:
+            del self.domains[domain.name]
+            for key in ours:
+                del self.logs[key]
+            return
+        node = self.domains[domain.name]
+        node["status"] = "ready" if node.get("trained_at") else "failed"
+        for key in ours:
+            if self.logs[key]["status"] in {"pending", "training"}:
+                self.logs[key]["status"] = "failed"
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def _begin(self, call: str) -> None:
+        self.calls.append(call)
+        await asyncio.sleep(self.delay)
+        if self.error is not None:
+            raise self.error
+
+    def _found(self, name: str, properties: Mapping[str, Any]) -> Domain | None:
+        node = self.domains.get(name)
+        if node is None:
+            return None
+        return Domain(
+            name=name,
+            description=node.get("description", ""),
+            llm_model=node.get("llm_model", ""),
+            owner=node.get("owner", ""),
+            cluster=node.get("owner_cluster", ""),
+            uid=node.get("owner_uid", ""),
+            created=node.get("owner_created", ""),
+            policy=node.get("deletion_policy", ""),
+            status=node.get("status", ""),
+            rank=node.get("owner_rank", 0),
+            written=node.get("written", ""),
+            intact=all(node.get(key) == value for key, value in properties.items()),
+        )
+
+    def _write(self, wanted: Wanted, cluster: str) -> None:
+        node = self.domains.setdefault(wanted.domain, {"name": wanted.domain, **wanted.created})
+        node |= wanted.properties
+        node |= ownership(wanted, cluster)
+        for log in wanted.logs:
+            kept = self.logs.setdefault(log.id, {"domain": wanted.domain, "log_messages": []})
+            kept |= log.properties
+            said = kept["log_messages"] + [line for line in log.lines if line not in kept["log_messages"]]
+            kept["log_messages"] = said[-MOST_LINES:]

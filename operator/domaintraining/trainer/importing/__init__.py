@@ -1,0 +1,1 @@
+"""The role `import`: what AegisRAG exported, as samples of today's form."""

@@ -1,0 +1,75 @@
+"""How the server is reached, and what is said of its errors."""
+
+import ssl
+
+import pytest
+from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavailable, TransientError
+
+from domaintraining.api.reasons import Reason
+from domaintraining.controller.graph.cypher import _tls, explained
+from domaintraining.controller.graph.model import GraphDownError
+from domaintraining.controller.settings import GraphSettings
+from domaintraining.reach import Reach
+from tests.unit.authority import AUTHORITY
+
+CANARY = "canary-of-the-graph"
+SETTINGS = GraphSettings(uri="bolt://graph:7687", password=CANARY)
+
+
+def coded(kind: type[Neo4jError], code: str) -> Exception:
+    """An error as the server sends it."""
+
+    class Coded(kind):  # type: ignore[valid-type, misc]
+        @property
+        def code(self) -> str:
+            return code
+
+    return Coded(f"a value was {CANARY}")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "down"),
+    [
+        (coded(AuthError, "Neo.ClientError.Security.Unauthorized"), Reason.GRAPH_REFUSED, True),
+        (coded(ClientError, "Neo.ClientError.Security.Forbidden"), Reason.GRAPH_REFUSED, True),
+        (coded(ClientError, "Neo.ClientError.Statement.TypeError"), Reason.GRAPH_REFUSED, False),
+        (
+            coded(ClientError, "Neo.ClientError.Schema.ConstraintValidationFailed"),
+            Reason.GRAPH_UNAVAILABLE,
+            True,
+        ),
+        (
+            coded(TransientError, "Neo.TransientError.General.DatabaseUnavailable"),
+            Reason.GRAPH_UNAVAILABLE,
+            True,
+        ),
+        (ServiceUnavailable(f"Couldn't connect with {CANARY}\x1b[31m"), Reason.GRAPH_UNAVAILABLE, True),
+        (TimeoutError(), Reason.GRAPH_UNAVAILABLE, True),
+        (ConnectionResetError(104, "Connection reset by peer"), Reason.GRAPH_UNAVAILABLE, True),
+    ],
+)
+def test_errors_are_told_by_their_code_and_without_values(
+    error: Exception,
+    reason: Reason,
+    down: bool,  # noqa: FBT001
+) -> None:
+    """What stops everybody is apart from what is wrong with one domain."""
+    told = explained(error, SETTINGS)
+    assert told.reason is reason
+    assert isinstance(told, GraphDownError) is down
+    assert CANARY not in told.message
+    assert "\x1b" not in told.message
+    assert told.message.startswith("Neo4j at bolt://graph:7687 ")
+
+
+def test_the_operators_authorities_count_where_the_server_is_checked() -> None:
+    """With +s; +ssc checks nothing, and without TLS there is nothing to check."""
+    reach = Reach(authorities=AUTHORITY)
+    uri, context = _tls("neo4j+s://graph.example.com:7687", reach)
+    assert uri == "neo4j://graph.example.com:7687"
+    assert context is not None
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    for plain in ("bolt://graph", "bolt+ssc://graph"):
+        assert _tls(plain, reach) == (plain, None)
+    assert _tls("bolt+s://graph", Reach()) == ("bolt+s://graph", None)
