@@ -30,6 +30,7 @@ EVERYTHING: Json = {
         "endpoints": ["http://ollama-*.gpu:11434", "http://[fd00::1]:11434"],
         "pulls": ["qwen3:*", "registry.example.com/*"],
         "registries": ["registry.example.com"],
+        "dataHosts": ["minio.data.svc:9000", "[fd00::7]:9000", "*.corp.example"],
         "priorityClasses": ["low-*"],
         "nodeLabels": ["pool=gpu"],
         "tolerations": ["pool=gpu", "nvidia.com/gpu=*"],

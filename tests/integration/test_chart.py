@@ -141,6 +141,7 @@ def test_every_setting_arrives_where_the_operator_reads_it(tmp_path: Path, autho
     assert settings.allowed_endpoints == tuple(allowed["endpoints"])
     assert settings.allowed_pulls == tuple(allowed["pulls"])
     assert settings.allowed_registries == tuple(allowed["registries"])
+    assert settings.allowed_data_hosts == tuple(allowed["dataHosts"])
     assert settings.allowed_priority_classes == tuple(allowed["priorityClasses"])
     assert settings.allowed_node_labels == tuple(allowed["nodeLabels"])
     assert settings.allowed_tolerations == tuple(allowed["tolerations"])

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,11 @@ def add_secret(sandbox: Sandbox, space: str, name: str, **values: str) -> None:
     """A Secret of the namespace."""
     body = {"metadata": {"name": name}, "stringData": values}
     sandbox.cluster.api.create(f"/api/v1/namespaces/{space}/secrets", body)
+
+
+def has_read(sandbox: Sandbox, space: str, count: int) -> bool:
+    """Whether the trainer has told of so many samples."""
+    return f"{count} samples: " in condition(sandbox, space, "DatasetValid")[2]
 
 
 def objects(sandbox: Sandbox, space: str) -> str:
@@ -125,8 +131,7 @@ def test_an_object_and_rows_of_a_graph_are_read(
             (40, {"neo4j": {"uri": neo4j.uri, "query": query, "credentialsSecretRef": {"name": "graph"}}}),
         ):
             apply(sandbox, space, tasks=["entities"], dataset=dataset)
-            read = f"{count} samples: "
-            wait_for(read, lambda read=read: read in condition(sandbox, space, "DatasetValid")[2], seconds=90)
+            wait_for(f"{count} samples", partial(has_read, sandbox, space, count), seconds=90)
         shown = objects(sandbox, space)
         assert not [one for one in (store.secret_key, neo4j.password) if one in shown]
         assert files_with(sandbox.cluster.state, store.secret_key) == []

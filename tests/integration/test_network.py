@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from domaintraining.controller.network import DNS_PORTS
+from domaintraining.controller.network import DNS_PORTS, Destination, build_policy
+from domaintraining.controller.observe import read_resource
 from tests.bench_operator.stage import stage
 from tests.integration.trainings import apply, ready
 from tests.integration.waiting import wait_for
 from tests.sandbox import kubeconfig
 from tests.sandbox.cluster import Cluster
 from tests.sandbox.environment import Sandbox
+from tests.unit.controller.world import World
 
 Json = dict[str, Any]
 
@@ -61,6 +63,16 @@ def test_a_runs_pods_have_a_policy_as_long_as_the_run_goes(sandbox: Sandbox, spa
     wait_for("all holes", lambda: [allowed(one) for one in api.items(policies)] == [wanted])
     ready(sandbox, space)
     wait_for("its end", lambda: not api.items(policies))
+
+
+def test_the_policy_for_public_data_is_one_to_the_api_server(cluster: Cluster, namespace: str) -> None:
+    """Its blocks and what is left out of them; it is not made."""
+    resource = read_resource(World().resource)
+    policy = build_policy(resource, 1, [], [Destination((), None, 443)])
+    policy["metadata"] = {"name": "data"}
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    made = cluster.api.request("POST", path, policy, query={"dryRun": "All", "fieldValidation": "Strict"})
+    assert [one["ipBlock"]["cidr"] for one in made["spec"]["egress"][-1]["to"]] == ["0.0.0.0/0", "2000::/3"]
 
 
 def test_a_name_that_leads_to_this_machine_gets_no_request(cluster: Cluster, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from domaintraining.trainer.data.dataset import read_samples
 from domaintraining.trainer.data.sources import SOURCES, source
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
-(YAML,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-(CSV,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
+YAML, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+CSV, *_ = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
 SHOWN = list(yaml.safe_load_all(YAML))
 
 

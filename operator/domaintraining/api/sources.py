@@ -21,12 +21,18 @@ DATA_URL: Final = rf"^https?://{HOST}(/[!$-?A-~]*)?$"
 BOLT_URI: Final = rf"^(bolt|neo4j)(\+s)?://{HOST}$"
 S3_ENDPOINT: Final = rf"^https?://{HOST}/?$"
 REGION: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+LONGEST_TITLE: Final = 200
 DEFAULT_REGION: Final = "us-east-1"
 SHA256: Final = r"^[0-9a-f]{64}$"
 
 
 Leads = Literal["public", "private", "anywhere"]
 """Addresses that the server's name may have: public ones; those of private networks as well; any."""
+
+
+def _shortened(title: str) -> str:
+    """A title that leaves room for what is said of it."""
+    return title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…"
 
 
 class RemoteSource(ApiModel):
@@ -83,7 +89,7 @@ class HttpSource(RemoteSource):
     @property
     def title(self) -> str:
         """The URL without its query, which may hold a token though it should not."""
-        return self.url.partition("?")[0]
+        return _shortened(self.url.partition("?")[0])
 
     @property
     def secret(self) -> str:
@@ -189,7 +195,7 @@ class S3Source(RemoteSource):
     def title(self) -> str:
         """Bucket and key, and the server where it is another one."""
         where = f" of {self.endpoint}" if self.endpoint is not None else ""
-        return f"s3://{self.bucket}/{self.key}{where}"
+        return f"{_shortened(f's3://{self.bucket}/{self.key}')}{where}"
 
     @property
     def secret(self) -> str:

@@ -1,6 +1,7 @@
 """Rewordings of the train samples: made by the model before the search, judged on validation after it.
 
-The calls go where all calls go: journal, slots and budget. A model that rewords badly makes no sample, and
+The calls go where all calls go: journal, slots and budget, but for the calls that the search needs to score
+what it starts from, without which a run has no result. A model that rewords badly makes no sample, and
 the run goes on without. After the search the chosen prompt is compared with itself: the same prompt, where
 each demo that is a rewording has the text of its original. Both answer the same validation samples; the
 answers of the chosen one are there already.
@@ -46,6 +47,7 @@ from domaintraining.trainer.session import Session
 COMPARED: Final = 100
 """Most validation samples of a task that the chosen prompt is compared on, the first ones."""
 RESAMPLES: Final = 10_000
+SPENT: Final = "the budget was spent before it could be told whether they help"
 ALONE: Final = "the chosen prompt shows none of them"
 
 
@@ -83,9 +85,9 @@ class Gain:
         """In words, for status."""
         if self.chosen is None or self.originals is None:
             return f"{task}: {self.why}"
-        told = {True: "they helped", False: "they did not help", None: "whether they helped can't be told"}
+        told = {True: "they helped", False: "they did not help", None: "they gained less than chance may"}
         return (
-            f"{task}: {told[self.helped]} on validation (F1 {self.chosen:.3f}; {self.originals:.3f} with the "
+            f"{task}: on validation {told[self.helped]} (F1 {self.chosen:.3f}; {self.originals:.3f} with the "
             "originals in their place)"
         )
 
@@ -180,7 +182,9 @@ class Augmenting:
         """The texts in the order of what is wanted; empty: unreadable, `_UNASKED`: the budget had no call."""
         run, counted = self._material.run, partial(self._session.tally.measured, "loading_data")
         bodies = [_body(run, one) for one in self._wanted]
-        with connection.limited(self._session.budget) as (calls, _):
+        starts = sum(self._material.search(task).plan(run).validation for task in run.tasks)
+        needed = starts + 2 * connection.task.slots  # whose answers may be on their way when it ends
+        with connection.limited(self._session.budget.leaving(needed)) as (calls, _):
             connection.task.expect_all(bodies)
             pool = ThreadPoolExecutor(max_workers=connection.task.slots, thread_name_prefix="reword")
             try:
@@ -195,10 +199,10 @@ class Augmenting:
         (predictor,) = found.program.predictors()
         places = enumerate(predictor.demos, start=1)
         demos = tuple(place for place, demo in places if demo["text"] in originals)
+        if found.cut:
+            return Gain(demos, why=SPENT)
         if not demos:
             return Gain((), why=ALONE, helped=False if made.made else None)
-        if found.cut:
-            return Gain(demos, why="the budget was spent before this could be measured")
         samples = labelled(self._material.parts.validation, task)[:COMPARED]
         other = with_originals(found.program, originals)
         chosen = known.measure(_request(found.program, run), task, samples)
@@ -271,7 +275,9 @@ def _told(made: Augmented) -> str:
     why = ", ".join(f"{count} {WORDS[reason]}" for reason, count in made.refused.items())
     refused = f" ({why})" if why else ""
     head = f"augment: {made.made} of {made.asked} rewordings are used for training{refused}"
-    if not made.made:
+    if not made.asked:
+        head = "augment: no rewordings are made, and training goes on without"
+    elif not made.made:
         head = f"augment: none of {made.asked} rewordings can be used{refused}; training goes on without"
     more = [
         *([f"the budget had no call for {made.unanswered} more"] if made.unanswered else []),

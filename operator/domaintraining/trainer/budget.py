@@ -76,6 +76,14 @@ class Budget:
         part._began = self._began
         return part
 
+    def leaving(self, calls: int) -> "Budget":
+        """The same budget without its last calls, for what comes before something that needs them."""
+        most = self._limits.calls
+        limits = self._limits.model_copy(update={"calls": None if most is None else max(0, most - calls)})
+        less = Budget(limits, self._earlier, self._answered, self._clock, short=self._short)
+        less._began = self._began
+        return less
+
     def begin(self) -> None:
         """Count every call from now on when it is sent; none is in flight."""
         with self._lock:

@@ -197,6 +197,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "held-out part": {"dataset": {"split": {"testPercent": 20}}},
     "validation part": {"dataset": {"split": {"validationPercent": 40}}},
     "seed of the split": {"dataset": {"split": {"seed": 10}}},
+    "a rewording of each train sample": {"dataset": {"augment": {}}},
+    "two rewordings": {"dataset": {"augment": {"factor": 2}}},
     "model": {"model": {"name": "qwen3:8b"}},
     "temperature": {"model": {"options": {"temperature": 0.1}}},
     "longest answer": {"model": {"options": {"maxTokens": 4096}}},

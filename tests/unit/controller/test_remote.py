@@ -117,6 +117,17 @@ def test_the_run_holds_the_reference_and_where_it_may_lead(dataset: dict[str, An
     assert "?" not in run.data.source
 
 
+def test_a_long_address_leaves_room_for_what_is_said_of_it() -> None:
+    """Conditions hold 1,024 characters."""
+    for dataset in (
+        {"http": {"url": f"https://a.b/{'x' * 2000}"}},
+        {"s3": {"bucket": "abc", "key": "k" * 1024}},
+    ):
+        given = wanting(dataset=dataset).spec.dataset.given()
+        assert given is not None
+        assert len(given[1].title) == 200
+
+
 @pytest.mark.parametrize(
     ("patterns", "url", "leads"),
     [

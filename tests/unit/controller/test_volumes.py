@@ -150,6 +150,23 @@ def test_a_claim_that_cannot_be_used_is_named_before_a_job_starts(
     assert words in preflight.problem.message
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        DATA,
+        {"configMap": {"name": "docs", "key": "a.jsonl"}},
+        {"inline": [{"text": "Loki stores logs."}]},
+        {"http": {"url": "https://data.example.com/a.jsonl"}},
+    ],
+)
+def test_the_trainer_is_told_of_split_and_rewordings_wherever_the_data_are(source: dict[str, Any]) -> None:
+    wanted = wanting(dataset={**source, "split": {"seed": 4}, "augment": {"factor": 3}})
+    data = resolve(Observed(wanted, NOW), 1, MODEL, SETTINGS).data
+    assert data.split.seed == 4
+    assert data.augment is not None
+    assert data.augment.factor == 3
+
+
 def test_data_of_a_claim_are_mounted_whole_and_read_only() -> None:
     """The path is looked up below: one that is missing is an error, where a subPath would make a folder."""
     wanted = wanting(dataset=DATA)

@@ -16,7 +16,7 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.augmenting import gain_of
 from domaintraining.trainer.calls.server import ScriptedServer, raise_given_up
 from domaintraining.trainer.data.split import split_samples
-from domaintraining.trainer.main import NEEDS_A_CHANGE, SUCCESS, attempt
+from domaintraining.trainer.main import SUCCESS, attempt
 from domaintraining.trainer.prompts.export import text_digest
 from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
@@ -201,17 +201,24 @@ def test_a_model_that_rewords_badly_makes_nothing_and_the_run_goes_on(tmp_path: 
     assert "augment" not in without.result.manifest
 
 
-def test_the_budget_counts_rewordings_as_well(tmp_path: Path) -> None:
-    """No call beyond it is made; a larger one goes on from there."""
-    run = Augmented(tmp_path, budget=Limits(calls=38).model_dump())
-    assert run.code == NEEDS_A_CHANGE
-    assert run.error is not None
-    assert run.error.reason is Reason.BUDGET_EXHAUSTED
-    assert len(run.server.bodies) <= 38
-    assert 0 < len(run.rewordings) < 20
+def test_the_budget_counts_rewordings_and_keeps_the_calls_that_a_result_needs(tmp_path: Path) -> None:
+    """25 for the baseline, 40 to score what the search starts from, twice 4 slots; a larger one goes on."""
+    run = Augmented(tmp_path, budget=Limits(calls=83).model_dump())
+    augment = run.result.manifest["augment"]
+    assert run.sink.report.budget_exhausted
+    assert (len(run.rewordings), augment["asked"], augment["unanswered"]) == (10, 10, 10)
+    assert [gain["helped"] for gain in augment["tasks"].values()] == [None, None]
+    assert "the budget had no call for 10 more" in run.told
     more = Augmented(tmp_path)
-    assert len(run.rewordings) + len(more.rewordings) == 20
+    assert len(more.rewordings) == 10
     assert more.result.manifest["augment"]["made"] == 20
+
+
+def test_a_budget_with_no_call_to_spare_makes_no_rewordings(tmp_path: Path) -> None:
+    run = Augmented(tmp_path, budget=Limits(calls=73).model_dump())
+    assert run.rewordings == []
+    assert run.result.manifest["augment"]["asked"] == 0
+    assert run.told.startswith("augment: no rewordings are made, and training goes on without; the budget")
 
 
 def test_they_helped_only_where_the_gain_is_clear() -> None:

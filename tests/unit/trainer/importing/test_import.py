@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from domaintraining.__main__ import ROLES
+from domaintraining.__main__ import ROLES, USAGE
 from domaintraining.__main__ import main as role
 from domaintraining.trainer.data.dataset import Samples, read_samples
 from domaintraining.trainer.importing.main import KEY, MAX_CONFIGMAP, REFUSED, main
@@ -226,5 +226,13 @@ def test_samples_can_go_to_standard_output(tmp_path: Path, capsys: pytest.Captur
     assert "1 samples from 1 rows" in told.err
 
 
-def test_it_is_a_role_of_the_trainers_image() -> None:
+def test_it_is_a_role_of_the_trainers_image(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The controller's image says which one has it."""
     assert ROLES["import"][0].startswith("domaintraining.trainer.")
+    monkeypatch.setattr("domaintraining.__main__.find_spec", lambda _: None)
+    assert role(["import", "x"]) == USAGE
+    assert (
+        "no import in this image: use the one that is built with --target trainer" in capsys.readouterr().err
+    )

@@ -94,6 +94,15 @@ def checking(**changes: Any) -> Run:
     return Run.model_validate(written | {"check": {"dataDigest": "d"}} | changes)
 
 
+def test_rewordings_of_the_train_part_make_another_run() -> None:
+    """Without any the fingerprint is what it was before there were some."""
+    data = RUN.data.model_dump(by_alias=True, exclude_none=True)
+    reworded = [changed({"data": {**data, "augment": {"factor": factor}}}) for factor in (1, 2)]
+    assert len({*reworded, FINGERPRINT.hash}) == 3
+    assert changed({"data": {**data, "augment": None}}) == FINGERPRINT.hash
+    assert "augment" not in FINGERPRINT.parts()["split"]
+
+
 def test_every_field_of_a_run_was_thought_of() -> None:
     fields = {field.alias or name for name, field in Run.model_fields.items()}
     assert {*COUNTS, *COUNTS_NOT} == fields

@@ -326,3 +326,11 @@ def test_a_form_stays_what_the_run_says() -> None:
     assert found
     form: Form = found.program.adapter.form
     assert form == search().form
+
+
+def test_a_record_is_of_its_train_samples_alone() -> None:
+    """It numbers them: with others at their places it would show other demos."""
+    one, journal = search(), MemoryJournal()
+    assert _keys(journal, one) == _keys(journal, one)
+    assert _keys(journal, replace(one, train=one.train[::-1])) != _keys(journal, one)
+    assert _keys(journal, replace(one, train=one.train[:-1])) != _keys(journal, one)

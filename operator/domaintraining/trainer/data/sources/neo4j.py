@@ -11,7 +11,7 @@ import re
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from domaintraining.api.reasons import Reason
@@ -99,7 +99,7 @@ class _Asking:
     spec: Neo4jSource
     means: Means
     user: str
-    password: str
+    password: str = field(repr=False)
     told: "queue.Queue[dict[str, Any] | Exception | None]"
 
     def __post_init__(self) -> None:
@@ -118,6 +118,7 @@ class _Asking:
 
     def _ask(self) -> None:
         from neo4j import READ_ACCESS  # noqa: PLC0415 - the driver is loaded where a graph is asked
+        from neo4j.exceptions import Neo4jError  # noqa: PLC0415 - as above
 
         last: Exception | None = None
         host, port = data_origin(self.spec.uri)
@@ -131,6 +132,8 @@ class _Asking:
             with self._driver(address, host, port) as driver:
                 try:
                     driver.verify_connectivity()
+                except Neo4jError:
+                    raise  # it is a server, and says no
                 except Exception as error:  # noqa: BLE001 - judged below, when no address is left
                     last = error
                     continue
