@@ -11,6 +11,7 @@ import pytest
 
 from domaintraining.controller.network import DNS_PORTS, Destination, build_policy
 from domaintraining.controller.observe import read_resource
+from domaintraining.controller.parts import parts_of_run
 from tests.bench_operator.stage import stage
 from tests.integration.trainings import apply, ready
 from tests.integration.waiting import wait_for
@@ -68,7 +69,7 @@ def test_a_runs_pods_have_a_policy_as_long_as_the_run_goes(sandbox: Sandbox, spa
 def test_the_policy_for_public_data_is_one_to_the_api_server(cluster: Cluster, namespace: str) -> None:
     """Its blocks and what is left out of them; it is not made."""
     resource = read_resource(World().resource)
-    policy = build_policy(resource, 1, [], [Destination((), None, 443)])
+    policy = build_policy(resource, parts_of_run(resource.name, 1), [], [Destination((), None, 443)])
     policy["metadata"] = {"name": "data"}
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
     made = cluster.api.request("POST", path, policy, query={"dryRun": "All", "fieldValidation": "Strict"})
