@@ -36,6 +36,8 @@ ROOM: Final = 80
 """Characters that it may always have more."""
 MAX_ANSWER: Final = 8 * MAX_TEXT
 RUN: Final = 3
+HASHES: Final = 2**20
+"""Values of a run's hash: of two texts with 1,000 runs each about one seems shared that isn't."""
 
 Refusal = Literal[
     "unreadable",
@@ -234,7 +236,7 @@ def runs_of(text: str) -> Runs:
     plain = _NO_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip() or text
     padded = f" {plain} "
     runs = {padded[at : at + RUN] for at in range(max(1, len(padded) - RUN + 1))}
-    hashed = {zlib.crc32(run.encode(errors="surrogatepass")) for run in runs}
+    hashed = {zlib.crc32(run.encode(errors="surrogatepass")) % HASHES for run in runs}
     return np.sort(np.fromiter(hashed, dtype=np.uint32, count=len(hashed)))
 
 
@@ -247,14 +249,22 @@ def likeness(one: Runs, other: Runs) -> float:
 
 
 class _Texts:
-    """The texts of a part."""
+    """The texts of a part: their runs one after the other, so that one look-up compares them all."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._runs = [runs_of(text) for text in texts]
+        rows = [runs_of(text) for text in texts]
+        self._sizes = np.fromiter((row.size for row in rows), dtype=np.int64, count=len(rows))
+        self._begins = np.cumsum(self._sizes) - self._sizes
+        self._runs = np.concatenate(rows) if rows else np.empty(0, dtype=np.uint32)
 
     def near(self, runs: Runs) -> bool:
         """Whether one of them is a near-duplicate."""
-        return any(likeness(runs, other) >= NEAR for other in self._runs)
+        if not self._sizes.size:
+            return False
+        held = np.zeros(HASHES, dtype=np.bool_)
+        held[runs] = True
+        shared = np.add.reduceat(held[self._runs], self._begins, dtype=np.int64)
+        return bool((shared >= NEAR * (self._sizes + runs.size - shared)).any())
 
 
 class _Names:
