@@ -20,7 +20,7 @@ from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
-from domaintraining.trainer.calls.store import Limited
+from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.calls.wire import request_body
 from domaintraining.trainer.data.augment import (
     MOST,

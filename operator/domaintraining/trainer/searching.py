@@ -6,7 +6,7 @@ from typing import Final
 from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
 from domaintraining.trainer.calls.connect import Connection
-from domaintraining.trainer.calls.store import Limited
+from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.compare import Turn
 from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.search.engine import OllamaEngine

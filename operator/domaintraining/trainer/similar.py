@@ -21,7 +21,8 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.embedding import embed_body, vectors_of
-from domaintraining.trainer.calls.store import Calls, Limited
+from domaintraining.trainer.calls.limited import Limited
+from domaintraining.trainer.calls.store import Calls
 from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.data.split import closed_types
 from domaintraining.trainer.prompts.export import text_digest

@@ -10,9 +10,10 @@ from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
 from domaintraining.trainer.budget import Budget
+from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.calls.probe import measure_slots
 from domaintraining.trainer.calls.server import ModelServer
-from domaintraining.trainer.calls.store import Calls, Limited
+from domaintraining.trainer.calls.store import Calls
 from domaintraining.trainer.journal.fingerprint import Fingerprint
 from domaintraining.trainer.journal.journal import Journal, open_journal
 from domaintraining.trainer.search.finished import Finished

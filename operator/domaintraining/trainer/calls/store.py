@@ -13,6 +13,7 @@ from typing import Any, Final
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import Budget, BudgetSpent
+from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.calls.probe import MOST
 from domaintraining.trainer.calls.reply import ChatAnswer
 from domaintraining.trainer.calls.server import GivenUp, ModelServer
@@ -83,7 +84,7 @@ class Calls:
         """
         return self._ask(body, rollout, None)
 
-    def _ask(self, body: Mapping[str, Any], rollout: int | None, within: "Limited | None") -> ChatAnswer:
+    def _ask(self, body: Mapping[str, Any], rollout: int | None, within: Limited | None) -> ChatAnswer:
         key = self._key(body, rollout)
         with self._work:
             if within is not None and not within.open:
@@ -136,6 +137,15 @@ class Calls:
         for body in bodies:
             self.expect(body, ASKED)
 
+    def settle(self, keys: Iterable[str]) -> None:
+        """Wait for those of the calls that are on their way, as far as the budget has time."""
+        with self._work:
+            entries = (self._open.get(key) for key in keys)
+            sent = [entry for entry in entries if entry is not None and entry.sent]
+            budget = self._budget
+        for entry in sent:
+            entry.done.wait(budget.seconds_left if budget is not None else None)
+
     def drop(self, key: str) -> None:
         """Say that a call is not wanted any more; one that was sent or that somebody waits for stays."""
         with self._work:
@@ -146,9 +156,9 @@ class Calls:
                 self._work.notify()
 
     @contextmanager
-    def limited(self, budget: Budget) -> "Iterator[Limited]":
+    def limited(self, budget: Budget) -> Iterator[Limited]:
         """The calls within a budget, for the time of the block; what still waits at its end is not sent."""
-        limited = Limited(self, budget)
+        limited = Limited(self._ask, budget)
         with self._work:
             self._budget = budget
         try:
@@ -266,27 +276,6 @@ class Calls:
         if error is not None:
             what = f"{type(error).__name__} in the calls, which is an error of this program"
             raise DomainTrainingError(Reason.TRAINER_FAILED, what)
-
-
-class Limited:
-    """The calls of a search, until it is over: DSPy leaves threads behind that would go on asking.
-
-    Args:
-        calls: answers them.
-        budget: of the run.
-    """
-
-    def __init__(self, calls: Calls, budget: Budget) -> None:
-        self._calls, self.budget = calls, budget
-        self.open = True
-
-    def chat(self, body: Mapping[str, Any], rollout: int | None = None) -> ChatAnswer:
-        """The answer to one body, see `Calls`.
-
-        Raises:
-            BudgetSpent: the call would go beyond the budget, or the search is over.
-        """
-        return self._calls._ask(body, rollout, self)  # noqa: SLF001 - the other half of one thing
 
 
 def _prompt(body: Mapping[str, Any]) -> Prompt:

@@ -268,3 +268,21 @@ def test_closed_calls_leave_nobody_waiting(make: Make) -> None:
     assert isinstance(got[0], DomainTrainingError)
     with pytest.raises(DomainTrainingError):
         calls.chat(body("b"))
+
+
+def test_what_is_on_its_way_is_waited_for_and_what_waits_is_not(make: Make) -> None:
+    """At the end of a budget the answers that are paid still come; nothing else does."""
+    held, told = Held(), list[ChatAnswer]()
+    calls, server = make(held, 1)
+    keys = [calls.expect(body("sent"), Wish(), then=told.append)]
+    assert held.inside.acquire(timeout=5)
+    keys.append(calls.expect(body("waits"), Wish()))
+    settled = threading.Thread(target=calls.settle, args=(keys,))
+    settled.start()
+    held.go_on.release()
+    settled.join(5)
+    assert not settled.is_alive()
+    assert [one.content for one in told] == ["SENT"]
+    held.go_on.release()
+    assert calls.chat(body("waits")).content == "WAITS"
+    assert len(server.bodies) == 2

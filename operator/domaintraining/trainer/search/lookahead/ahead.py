@@ -74,6 +74,7 @@ class LookAhead:
         self._asked_trials: set[int] = set()
         self._keys: set[str] = set()
         self._start = Wish(FIRST) if hurried else START
+        self._start_keys: frozenset[str] = frozenset()
         self._start_scores: list[float] = []
         self._lock = threading.RLock()
         self._busy = self._again = self._stopped = False
@@ -83,6 +84,7 @@ class LookAhead:
         body = self._body(self._signature, [])
         for example in self._validation:
             self._expect(body, example, self._start, partial(self._scored, example))
+        self._start_keys = frozenset(self._keys)
 
     def start(self, batch: int) -> None:
         """Say all else that is certain from the start; the rest follows from answers.
@@ -94,7 +96,11 @@ class LookAhead:
         self._advance()
 
     def start_f1(self) -> float | None:
-        """Mean F1 by document of what the search starts from; None while answers are missing."""
+        """Mean F1 by document of what the search starts from; None where answers are missing.
+
+        Those that are on their way are waited for: they are paid.
+        """
+        self._calls.settle(self._start_keys)
         with self._lock:
             whole = len(self._start_scores) == len(self._validation)
             return sum(self._start_scores) / len(self._validation) if whole else None
