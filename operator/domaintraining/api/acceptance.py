@@ -32,6 +32,9 @@ class Acceptance(ApiModel):
     """F1 on the held-out documents that it must reach."""
     min_improvement: LeastF1 | None = None
     """Improvement of F1 that it must reach, 0.02 for two points."""
+    matching: Literal["semantic"] | None = None
+    """semantic: judged by the numbers with names compared by their embeddings, for which metric.matching is
+    semantic (by those that prompts are chosen by)."""
     entities: TaskAcceptance | None = None
     """What differs for the entity prompt."""
     relations: TaskAcceptance | None = None

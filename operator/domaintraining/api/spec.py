@@ -244,6 +244,11 @@ class DomainTrainingSpec(ApiModel):
                 "optimizer.numCandidates and optimizer.numTrials are for auto: manual; "
                 "every other mode has its own numbers",
             ),
+            rule(
+                "!has(self.acceptance) || !has(self.acceptance.matching)"
+                " || (has(self.metric) && has(self.metric.matching) && self.metric.matching == 'semantic')",
+                "acceptance.matching: semantic needs metric.matching: semantic, which makes the numbers",
+            ),
             OTHER_MODELS,
         )
     }

@@ -12,12 +12,17 @@ from typing import Final
 from domaintraining.api.acceptance import Acceptance, Require, TaskAcceptance
 from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import Task
-from domaintraining.api.status import Metrics, TaskMetrics
+from domaintraining.api.status import Metrics, SemanticMetrics, TaskMetrics, Verdict
 
 CLEAR_FROM: Final = 20
 """Documents below which nothing is more than Unclear."""
 MOST_NEEDED: Final = 1_000_000
 """Largest number of documents that is named; more are not told apart."""
+
+NO_EMBEDDINGS: Final = (
+    "acceptance.matching is semantic, and the run has no number by embeddings; take the field out, or see "
+    "status.dataset.warnings"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,33 @@ def judge(metrics: Metrics, tasks: Iterable[Task], acceptance: Acceptance) -> di
         tasks: that the run trained.
         acceptance: of the spec of today.
     """
-    return {task: judge_task(getattr(metrics, task), wanted_of(acceptance, task)) for task in tasks}
+    judged = judge_by_embeddings if acceptance.matching == "semantic" else judge_task
+    return {task: judged(getattr(metrics, task), wanted_of(acceptance, task)) for task in tasks}
+
+
+def judge_by_embeddings(measured: TaskMetrics | None, wanted: Wanted) -> Judgement:
+    """One task by its numbers with names compared by their embeddings; a run may have none of these."""
+    if measured is None or measured.f1 is None or wanted == Wanted("Any"):
+        return judge_task(measured, wanted)
+    if measured.semantic is None:
+        return Judgement(NO_EMBEDDINGS)
+    return judge_task(by_embeddings(measured, measured.semantic), wanted)
+
+
+def by_embeddings(measured: TaskMetrics, found: SemanticMetrics) -> TaskMetrics:
+    """A task's numbers as they are with names compared by their embeddings."""
+    gain = found.improvement
+    verdict: Verdict = "Improved" if gain.low > 0 else "Worse" if gain.high < 0 else "Unclear"
+    verdict = "Unclear" if measured.documents < CLEAR_FROM else verdict
+    needed = documents_that_settle(measured.documents, (gain.high - gain.low) / 2, gain.value)
+    return TaskMetrics(
+        f1=found.f1,
+        confidence_interval=found.confidence_interval,
+        improvement=gain,
+        verdict=verdict,
+        documents_needed=needed if verdict == "Unclear" else None,
+        documents=measured.documents,
+    )
 
 
 def judge_task(measured: TaskMetrics | None, wanted: Wanted) -> Judgement:

@@ -56,3 +56,53 @@ def test_a_baseline_that_is_kept_has_no_further_number() -> None:
     shown = status(world)["metrics"]
     assert shown["entities"]["semantic"]["f1"] == 0.85
     assert "semantic" not in shown["relations"]
+
+
+ASKED: dict[str, Any] = {"acceptance": {"matching": "semantic"}}
+
+
+def by_meaning(low: float, f1: float = 0.8) -> dict[str, Any]:
+    """What is clearly better by letters, and by embeddings has an interval that begins at `low`."""
+    own = further("Improved", f1, f1 + 0.1)
+    gain = {"value": low + 0.1, "low": low, "high": low + 0.2, "over": "Baseline"}
+    return own | {"semantic": own["semantic"] | {"improvement": gain}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "low", "ready"),
+    [
+        ({}, -0.5, "Promoted"),
+        (ASKED, -0.5, "Rejected"),
+        (ASKED, -0.1, "Promoted"),
+        ({"acceptance": {"matching": "semantic", "require": "Improved"}}, -0.1, "Rejected"),
+        ({"acceptance": {"matching": "semantic", "require": "Improved"}}, 0.01, "Promoted"),
+    ],
+)
+def test_the_number_by_embeddings_decides_where_it_is_asked_to(
+    spec: dict[str, Any], low: float, ready: str
+) -> None:
+    """By letters each of these is Improved; what is asked of the other number is asked of its interval."""
+    world = trained(by_meaning(low), by_meaning(low), **spec)
+    assert world.conditions["Ready"][1] == ready
+    if ready == "Rejected" and spec == ASKED:
+        assert "Worse, F1 0.900 is -0.400 to the baseline" in world.says("Stalled")
+
+
+def test_a_least_f1_by_embeddings_is_that_number() -> None:
+    """F1 is 0.8 by letters and 0.9 by embeddings; 0.85 is asked for, first of the one, then of the other."""
+    world = trained(by_meaning(0.1), by_meaning(0.1), acceptance={"minF1": 0.85})
+    assert world.conditions["Ready"][1] == "Rejected"
+    edit(world, metric=SEMANTIC, acceptance={"minF1": 0.85, "matching": "semantic"})
+    world.settle()
+    assert world.conditions["Ready"][1] == "Promoted"
+    assert status(world)["run"]["number"] == 1
+
+
+@pytest.mark.parametrize(("require", "ready"), [("NotWorse", "Rejected"), ("Any", "Promoted")])
+def test_without_the_number_nothing_passes_that_it_is_to_decide(require: str, ready: str) -> None:
+    """A run whose names were too many has none."""
+    own = numbers("Improved", 0.8)
+    world = trained(own, own, acceptance={"matching": "semantic", "require": require})
+    assert world.conditions["Ready"][1] == ready
+    if ready == "Rejected":
+        assert "no number by embeddings" in world.says("Stalled")
