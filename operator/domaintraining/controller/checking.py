@@ -129,6 +129,7 @@ def _conclude_unread(observed: Observed, seen: Seen, change: Change) -> CheckPla
         world=World(
             data=seen.data or was.data,
             dataset="" if change.data else was.dataset,
+            version="" if change.data else was.version,
             model=seen.model or was.model,
         ),
         before=was,

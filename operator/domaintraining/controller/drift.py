@@ -136,7 +136,7 @@ def changed(observed: Observed, seen: Seen) -> Change:
     """What changed, by what spec.retrain asks: Always is since the last run, OnLoss since the last check."""
     on_data, on_model = policies(observed.resource)
     run, settled = known(last_of_spec(observed)), _settled(observed)
-    world = settled.world if settled is not None else World()
+    world = before(observed)
     data = _differs(seen.data, run.data or world.data)
     model = _differs(seen.model, run.model or world.model)
     if (data and on_data == "Always") or (model and on_model == "Always"):

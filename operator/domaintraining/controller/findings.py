@@ -87,7 +87,7 @@ def concluded_by(
         hash=check.hash,
         after=check.after,
         time=rfc3339(observed.now),
-        world=check.world.model_copy(update={"dataset": found.data_digest, "version": found.data_version}),
+        world=_world(check.world, before, found, data),
         before=before,
         data=None if data == "Never" else changed if found.changed else "Unchanged",
         model=finding if check.model_changed else None,
@@ -95,6 +95,17 @@ def concluded_by(
         relations=tasks.get("relations"),
         model_calls=found.model_calls,
         message=(measured_words(tasks) or no_numbers(why))[:1024] if moved else "",
+    )
+
+
+def _world(seen: World, before: World, found: Drift, data: OnChange) -> World:
+    """What the next look is compared with: what a check did not know, or was not to look at, stays as it was."""
+    read = data != "Never"
+    return World(
+        data=seen.data or before.data,
+        dataset=found.data_digest if read else before.dataset,
+        version=found.data_version if read else before.version,
+        model=seen.model or before.model,
     )
 
 
