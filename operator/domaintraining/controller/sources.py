@@ -16,7 +16,9 @@ See https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-f
 import asyncio
 import json
 import logging
+import math
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 
@@ -37,6 +39,8 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)
 """A bookmark comes each minute: silence for longer is a connection that is dead."""
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
+AT_ONCE: Final = 5.0
+"""Seconds within which a watch without any event ended too soon to open the next without a pause."""
 MOST_BYTES: Final = 4 * 2**20
 """Longest line of a watch; metadata have at most 256 KiB of annotations."""
 
@@ -90,10 +94,17 @@ class SourceWatch:
         sources: which resources those are.
         open_session: makes sessions for watches.
         add: puts a key on the queue.
+        sleep: waits for so many seconds.
     """
 
-    def __init__(self, sources: Sources, open_session: OpenSession, add: Callable[[Key], None]) -> None:
-        self._sources, self._open_session, self._add = sources, open_session, add
+    def __init__(
+        self,
+        sources: Sources,
+        open_session: OpenSession,
+        add: Callable[[Key], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._sources, self._open_session, self._add, self._sleep = sources, open_session, add, sleep
 
     async def run(self, namespaces: Iterable[str]) -> None:
         """Watch until cancelled: in the namespaces given, or in all where none is."""
@@ -106,6 +117,7 @@ class SourceWatch:
         """Watch one scope for ever; what happened while nobody listened is found by a look at all of it."""
         version, pause = "", FIRST_PAUSE
         while True:
+            began = time.monotonic()
             try:
                 server, session = await self._open_session(aiohttp.TraceConfig())
                 async with session:
@@ -114,17 +126,19 @@ class SourceWatch:
                         for key in self._sources.within(namespace):
                             self._add(key)
                     async for kind, metadata in _events(server, session, namespace, version):
-                        pause = FIRST_PAUSE
-                        version = str(metadata.get("resourceVersion") or "")
+                        began, pause = -math.inf, FIRST_PAUSE
+                        version = str(metadata.get("resourceVersion") or version)
                         if kind != "BOOKMARK":
                             self._changed(metadata)
+                if time.monotonic() - began > AT_ONCE:
+                    pause = FIRST_PAUSE
+                    continue
             except _Gone:
                 version = ""
-                continue
             except Exception as error:  # noqa: BLE001 - whatever it is, the resync looks at everything meanwhile
                 log.warning("ConfigMaps with samples are not watched: %s", _words(error))
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-                pause = min(2 * pause, LONGEST_PAUSE)
+            await self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _changed(self, metadata: dict[str, Any]) -> None:
         for key in self._sources.of((str(metadata.get("namespace")), str(metadata.get("name")))):
@@ -133,6 +147,10 @@ class SourceWatch:
 
 class _Gone(Exception):  # noqa: N818 - the history that was to be followed
     """The API server has forgotten what happened since."""
+
+
+class _Failed(Exception):  # noqa: N818 - what the API server said in the stream
+    """The API server ends a watch for a reason of its own: what is known of its history stays good."""
 
 
 async def _version(server: str, session: aiohttp.ClientSession, namespace: str | None) -> str:
@@ -152,6 +170,7 @@ async def _events(
 
     Raises:
         _Gone: the version is too old.
+        _Failed: something else is wrong.
         aiohttp.ClientError: no answer, or a refusal.
     """
     query = {
@@ -171,7 +190,11 @@ async def _events(
             event = json.loads(line)
             found = event.get("object") or {}
             if event.get("type") == "ERROR":
-                raise _Gone
+                raise (
+                    _Gone
+                    if found.get("code") == 410
+                    else _Failed(f"{found.get('code')}: {found.get('message')}")
+                )
             yield str(event.get("type")), found.get("metadata") or {}
 
 

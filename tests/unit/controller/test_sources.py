@@ -8,7 +8,14 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from domaintraining.controller.sources import METADATA, SELECTOR, Sources, SourceWatch
+from domaintraining.controller.sources import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    METADATA,
+    SELECTOR,
+    Sources,
+    SourceWatch,
+)
 from domaintraining.controller.workqueue import Key
 
 DOCS, LOGS = ("team", "docs"), ("team", "logs")
@@ -39,6 +46,8 @@ class SimulatedApiServer:
         """Events of each watch in turn, or the status that it is refused with; the last stays open."""
         self.asked: list[dict[str, str]] = []
         self.accepted: set[str] = set()
+        self.pauses: list[float] = []
+        """Seconds that the watch would have waited."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One request."""
@@ -90,7 +99,11 @@ def woken(server: SimulatedApiServer, enough: Callable[[list[Key]], bool]) -> li
         async def open_session(_: aiohttp.TraceConfig) -> tuple[str, aiohttp.ClientSession]:
             return url, aiohttp.ClientSession()
 
-        watch = asyncio.create_task(SourceWatch(sources, open_session, add).run(()))
+        async def pause(seconds: float) -> None:
+            server.pauses.append(seconds)
+            await asyncio.sleep(0)
+
+        watch = asyncio.create_task(SourceWatch(sources, open_session, add, pause).run(()))
         async with asyncio.timeout(20):
             await full.wait()
         watch.cancel()
@@ -118,6 +131,47 @@ def test_a_watch_that_ends_goes_on_where_it_ended() -> None:
     server = SimulatedApiServer([event("MODIFIED", "samples", "201")], [event("MODIFIED", "more", "202")])
     assert woken(server, lambda keys: len(keys) == 4) == [DOCS, LOGS, DOCS, LOGS]
     assert [one.get("resourceVersion") for one in server.asked] == [None, "100", "201"]
+    assert server.pauses == [], "what was told is told on without a wait"
+
+
+def grow(pauses: list[float]) -> bool:
+    """Whether each pause is about twice the one before, up to the longest."""
+    most = [min(FIRST_PAUSE * 2**place, LONGEST_PAUSE) for place in range(len(pauses))]
+    return all(top / 2 <= one <= top for one, top in zip(pauses, most, strict=True))
+
+
+def test_an_error_that_is_not_410_lets_the_version_stand_and_waits() -> None:
+    """As `etcdserver: leader changed`: a storm of lists would be no help to an API server in need."""
+    failing = [{"type": "ERROR", "object": {"code": 500, "message": "etcdserver: leader changed"}}]
+    server = SimulatedApiServer(*[failing] * 4, [event("MODIFIED", "samples", "205")])
+    assert woken(server, lambda keys: len(keys) == 3) == [DOCS, LOGS, DOCS]
+    assert [one.get("resourceVersion") for one in server.asked] == [None, *["100"] * 5]
+    assert len(server.pauses) == 4
+    assert grow(server.pauses)
+
+
+def test_a_history_that_is_gone_again_and_again_is_asked_for_ever_more_rarely() -> None:
+    server = SimulatedApiServer(*[410] * 7, [])
+    woken(server, lambda keys: len(keys) == 16)
+    assert len(server.pauses) == 7
+    assert grow(server.pauses)
+
+
+def test_watches_that_end_at_once_are_opened_ever_more_rarely() -> None:
+    """A proxy may end each of them; nobody is woken by that, and nothing that comes later is missed."""
+    server = SimulatedApiServer(*[[]] * 5, [event("MODIFIED", "samples", "201")])
+    assert woken(server, lambda keys: len(keys) == 3) == [DOCS, LOGS, DOCS]
+    assert [one.get("resourceVersion") for one in server.asked] == [None, *["100"] * 6]
+    assert len(server.pauses) == 5
+    assert grow(server.pauses)
+
+
+def test_an_event_without_a_version_is_not_a_reason_to_wake_all() -> None:
+    """The version before it counts on."""
+    nameless = {"type": "MODIFIED", "object": {"metadata": {"namespace": "team", "name": "samples"}}}
+    server = SimulatedApiServer([nameless], [event("MODIFIED", "more", "202")])
+    assert woken(server, lambda keys: len(keys) == 4) == [DOCS, LOGS, DOCS, LOGS]
+    assert [one.get("resourceVersion") for one in server.asked] == [None, "100", "100"]
 
 
 def test_a_history_that_is_gone_wakes_all() -> None:
