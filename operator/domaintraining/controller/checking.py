@@ -19,9 +19,11 @@ from domaintraining.controller.drift import (
     changed,
     due,
     highest_run,
+    is_about,
     is_looked_at,
     is_other_world,
     policies,
+    serving,
     spread,
 )
 from domaintraining.controller.findings import concluded_by, no_numbers, published
@@ -82,7 +84,7 @@ def plan_check(observed: Observed, seen: Seen, period: float, *, resting: bool) 
 
 def _is_outdated(observed: Observed, check: OpenCheck, seen: Seen) -> bool:
     """Whether it is about a world that is no more; what its Job has begun to measure, it ends."""
-    if (check.hash, check.after) != (observed.resource.hash, highest_run(observed)):
+    if not is_about(check, observed):
         return True
     if observed.check.job is not None or observed.check.found is not None:
         return False
@@ -108,6 +110,7 @@ def _open(observed: Observed, seen: Seen, change: Change) -> CheckPlan:
         number=number,
         hash=observed.resource.hash,
         after=highest_run(observed),
+        served=serving(observed),
         since=rfc3339(observed.now),
         world=World(data=seen.data, model=seen.model),
         data_changed=change.data,
@@ -124,6 +127,7 @@ def _conclude_unread(observed: Observed, seen: Seen, change: Change) -> CheckPla
     found = Concluded(
         hash=observed.resource.hash,
         after=highest_run(observed),
+        served=serving(observed),
         time=rfc3339(observed.now),
         # what was not looked at stays as it was known
         world=World(

@@ -35,6 +35,8 @@ class OpenCheck(WireModel):
     """Hash of the spec whose prompt is looked at."""
     after: Count
     """The highest run when it was decided on; a later run ends it."""
+    served: Short = ""
+    """What was served then, as `serving` names it: another prompt ends it."""
     since: Time
     """When it was decided on: its place in the queue counts from here."""
     world: World
@@ -60,6 +62,8 @@ class Concluded(WireModel):
     """Hash of the spec whose prompt was looked at."""
     after: Count
     """The highest run then: only a later one is due to this finding."""
+    served: Short = ""
+    """What was served, as `serving` names it: of another prompt it says nothing."""
     time: Time
     """When it was found."""
     world: World

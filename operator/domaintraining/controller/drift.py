@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domaintraining.api.retrain import OnChange
-from domaintraining.controller.checks import Concluded, World
+from domaintraining.controller.checks import Concluded, OpenCheck, World
 from domaintraining.controller.findings import STARTS_A_RUN
 from domaintraining.controller.observed import Observed, Resource, Revision
-from domaintraining.controller.promotion import last_of_spec
+from domaintraining.controller.promotion import last_of_spec, origins, promoted_served
 from domaintraining.controller.revisions import completion_time
 
 
@@ -64,6 +64,24 @@ def highest_run(observed: Observed) -> int:
     return max(numbers, default=0)
 
 
+def serving(observed: Observed) -> str:
+    """What is served: its run and, by task, the run that the prompt is of; empty: nothing.
+
+    An acceptance that changes may put another prompt in its place without a run.
+    """
+    served = promoted_served(observed)
+    if served is None:
+        return ""
+    parts = (f"{task} {one.revision}{'b' * one.baseline}" for task, one in sorted(origins(served).items()))
+    return ", ".join((str(served.number), *parts))[:253]
+
+
+def is_about(check: OpenCheck | Concluded, observed: Observed) -> bool:
+    """Whether a check is about this spec, the prompt that is served, and the time since the last run."""
+    now = (observed.resource.hash, highest_run(observed), serving(observed))
+    return (check.hash, check.after, check.served) == now
+
+
 def known(revision: Revision | None) -> World:
     """What a run was made with, as its manifest says it."""
     manifest = _manifest(revision)
@@ -94,11 +112,9 @@ def _text(value: object) -> str:
 
 
 def _settled(observed: Observed) -> Concluded | None:
-    """The last check, where it was about this spec and no run came after it."""
+    """The last check, where it was about this spec and what is served, and no run came after it."""
     found = observed.check.checks.concluded
-    if found is None or found.hash != observed.resource.hash or found.after != highest_run(observed):
-        return None
-    return found
+    return found if found is not None and is_about(found, observed) else None
 
 
 def before(observed: Observed) -> World:

@@ -86,6 +86,7 @@ def concluded_by(
     return Concluded(
         hash=check.hash,
         after=check.after,
+        served=check.served,
         time=rfc3339(observed.now),
         world=_world(check.world, before, found, data),
         before=before,
@@ -99,7 +100,7 @@ def concluded_by(
 
 
 def _world(seen: World, before: World, found: Drift, data: OnChange) -> World:
-    """What the next look is compared with: what a check did not know, or was not to look at, stays as it was."""
+    """What the next look compares with: what a check did not know, or was not to look at, stays as it was."""
     read = data != "Never"
     return World(
         data=seen.data or before.data,
