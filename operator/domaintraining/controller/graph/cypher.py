@@ -185,6 +185,7 @@ class Neo4jGraph:
                 await session.begin_transaction(timeout=CALL_SECONDS) as transaction,
             ):
                 yield transaction
+                await transaction.close()  # the driver commits what is left open
         except (Neo4jError, DriverError, OSError, ssl.SSLError) as error:
             raise explained(error, settings) from None
 

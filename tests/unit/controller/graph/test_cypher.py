@@ -1,16 +1,19 @@
 """How the server is reached, and what is said of its errors."""
 
+import asyncio
+import dataclasses
 import ssl
 
 import pytest
 from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavailable, TransientError
 
 from domaintraining.api.reasons import Reason
-from domaintraining.controller.graph.cypher import _tls, explained
+from domaintraining.controller.graph.cypher import Neo4jGraph, _tls, explained
 from domaintraining.controller.graph.model import GraphDownError
 from domaintraining.controller.settings import GraphSettings
 from domaintraining.reach import Reach
 from tests.unit.authority import AUTHORITY
+from tests.unit.controller.graph.bolt import Forbidding, Saying, listening
 
 CANARY = "canary-of-the-graph"
 SETTINGS = GraphSettings(uri="bolt://graph:7687", password=CANARY)
@@ -73,3 +76,24 @@ def test_the_operators_authorities_count_where_the_server_is_checked() -> None:
     for plain in ("bolt://graph", "bolt+ssc://graph"):
         assert _tls(plain, reach) == (plain, None)
     assert _tls("bolt+s://graph", Reach()) == ("bolt+s://graph", None)
+
+
+def constrained(server: Forbidding | Saying) -> str:
+    """What comes of making names unique at a server."""
+
+    async def constrain() -> str:
+        async with listening(server) as uri:
+            graph = Neo4jGraph(dataclasses.replace(SETTINGS, uri=uri), Reach())
+            try:
+                return await graph.constrain()
+            finally:
+                await graph.close()
+
+    return asyncio.run(constrain())
+
+
+def test_a_user_that_may_make_no_constraints_is_told_so_and_nothing_else() -> None:
+    """That right alone may lack: the graph is neither down nor refused for it."""
+    server = Forbidding(b"CONSTRAINT")
+    assert "Neo.ClientError.Security.Forbidden" in constrained(server)
+    assert "COMMIT" not in server.seen
