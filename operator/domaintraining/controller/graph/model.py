@@ -9,6 +9,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Final, Protocol
 
+from domaintraining.api.reasons import Reason
 from domaintraining.controller.workqueue import Key
 from domaintraining.errors import DomainTrainingError
 
@@ -146,6 +147,22 @@ def _is_later(found: Domain, wanted: Wanted) -> bool:
     if found.uid == wanted.owner.uid:
         return found.rank > wanted.rank
     return found.created > wanted.owner.created
+
+
+def not_owned(wanted: Wanted, found: Domain | None) -> DomainTrainingError:
+    """Why a domain is another's, or was written later, in words for a condition."""
+    owner = found.owner[:128] if found is not None else ""
+    if not owner:
+        words = f"it has no owner, and GRAPH_DOMAINS does not give it to namespace {wanted.owner.namespace}"
+    elif owner == wanted.owner.text and found is not None and found.uid == wanted.owner.uid:
+        words = f"a later run of {owner} was written"
+    elif owner == wanted.owner.text and found is not None:
+        words = (
+            f"it belongs to {owner} of the cluster {found.cluster[:128]}; GRAPH_CLUSTER says which is this"
+        )
+    else:
+        words = f"it belongs to {owner}"
+    return DomainTrainingError(Reason.DOMAIN_NOT_OWNED, f"domain {wanted.domain} is not touched: {words}")
 
 
 def ownership(wanted: Wanted, cluster: str) -> dict[str, Value]:

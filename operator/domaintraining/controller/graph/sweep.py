@@ -24,8 +24,6 @@ class Left(NamedTuple):
 
     domain: Domain
     owner: Key
-    gone: bool
-    """Whether its resource is, as far as the list of resources tells."""
     remove: bool
     """Whether it is to be removed; else its status is ended."""
 
@@ -50,5 +48,5 @@ def to_leave(owned: Iterable[Domain], known: Mapping[Key, Known], namespace: str
         moved = resource is None or resource.synced
         remove = one.policy == "Delete" and moved
         if remove or one.status in UNDONE:
-            found.append(Left(one, key, gone=resource is None, remove=remove))
+            found.append(Left(one, key, remove=remove))
     return found

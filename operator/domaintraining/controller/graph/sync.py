@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from domaintraining.api.reasons import Reason
-from domaintraining.controller.graph.model import Domain, Graph, GraphDownError, Verdict, Wanted
+from domaintraining.controller.graph.model import (
+    Domain,
+    Graph,
+    GraphDownError,
+    Verdict,
+    Wanted,
+    not_owned,
+)
 from domaintraining.controller.graph.outage import Outage
 from domaintraining.controller.settings import GraphSettings
 from domaintraining.controller.workqueue import Key
@@ -96,6 +103,11 @@ class GraphSync:
         """Drop what is known of a resource that is gone."""
         for kept in (self._pending, self._done, self._told):
             kept.pop(key, None)
+
+    def lost(self, key: Key) -> None:
+        """What was written of a resource is taken out of the graph: it is written anew where it is there."""
+        if self._done.pop(key, None) is not None:
+            self.wake(key)
 
     async def domain(self, key: Key, name: str) -> Domain | None:
         """A domain as the graph has it now; None where there is none.
@@ -212,7 +224,7 @@ class GraphSync:
         try:
             verdict, found = await self.graph.write(wanted, cluster, given=given)
             if verdict in {Verdict.NOT_OWNED, Verdict.NEWER}:
-                error = _not_owned(wanted, found)
+                error = not_owned(wanted, found)
         except GraphDownError:
             if key in self._pending:  # others are not to wait behind one that takes too long
                 self._pending[key] = self._pending.pop(key)
@@ -280,18 +292,3 @@ def _of_one(error: Exception) -> DomainTrainingError:
     if isinstance(error, DomainTrainingError):
         return error
     return DomainTrainingError(Reason.GRAPH_REFUSED, f"the request can't be made ({type(error).__name__})")
-
-
-def _not_owned(wanted: Wanted, found: Domain | None) -> DomainTrainingError:
-    owner = found.owner[:128] if found is not None else ""
-    if not owner:
-        words = f"it has no owner, and GRAPH_DOMAINS does not give it to namespace {wanted.owner.namespace}"
-    elif owner == wanted.owner.text and found is not None and found.uid == wanted.owner.uid:
-        words = f"a later run of {owner} was written"
-    elif owner == wanted.owner.text and found is not None:
-        words = (
-            f"it belongs to {owner} of the cluster {found.cluster[:128]}; GRAPH_CLUSTER says which is this"
-        )
-    else:
-        words = f"it belongs to {owner}"
-    return DomainTrainingError(Reason.DOMAIN_NOT_OWNED, f"domain {wanted.domain} is not touched: {words}")

@@ -129,7 +129,7 @@ def sweep(sync: GraphSync, cluster: Cluster, namespace: str | None, found: list[
 
     Args:
         sync: does it once nothing else is to do.
-        cluster: is asked again for each resource that seems to be gone.
+        cluster: is asked again for each resource whose domain seems to be left.
         namespace: that the list is of; None: of all.
         found: all DomainTrainings there, a complete list.
     """
@@ -139,8 +139,10 @@ def sweep(sync: GraphSync, cluster: Cluster, namespace: str | None, found: list[
         if not own:
             return  # clusters that don't know who they are remove nothing from a graph that they may share
         for one in to_leave(await graph.owned(own), known, namespace):
-            if not (one.gone and await _is_there(cluster, one.owner)):
-                await graph.leave(one.domain, remove=one.remove)
+            now = await _now(cluster, one.owner)  # the list may be as old as the graph was away
+            for left in to_leave([one.domain], now, None) if now is not None else ():
+                await graph.leave(left.domain, remove=left.remove)
+                sync.lost(left.owner)
 
     sync.later(f"sweep {namespace or ''}", leave)
 
@@ -151,11 +153,13 @@ def _known(body: JsonObject) -> Known:
     return Known(body["metadata"]["uid"], domain, (spec.get("graph") or {}).get("enabled") is not False)
 
 
-async def _is_there(cluster: Cluster, key: Key) -> bool:
+async def _now(cluster: Cluster, key: Key) -> dict[Key, Known] | None:
+    """A resource as it is there now, under its key; None where that can't be read."""
     try:
-        return await cluster.get(DOMAIN_TRAINING, *key) is not None
+        body = await cluster.get(DOMAIN_TRAINING, *key)
     except ClusterError:
-        return True  # nothing is removed on a guess
+        return None  # nothing is removed on a guess
+    return {} if body is None else {key: _known(body)}
 
 
 async def cluster_id(cluster: Cluster) -> str:

@@ -231,6 +231,41 @@ def test_nothing_is_removed_on_a_guess() -> None:
     assert kept_after(Failing(), []) == everything
 
 
+def test_a_sweep_that_comes_late_goes_by_what_is_there_then() -> None:
+    """The graph was away since the list was made, and the resource trains another domain meanwhile."""
+    first = training("docs", "uid-docs", domain="first")
+    cluster = MemoryCluster(training("docs", "uid-docs", domain="second"))
+    both = {"status": "training", "deletion_policy": "Delete"}
+    queue = Queue()
+    queue.offer(wanted(domain="first", properties=both))
+    queue.work()
+    queue.graph.error = DOWN
+    queue.offer(wanted(domain="second", properties=both))
+    queue.work()
+    sweep(queue.sync, cluster, None, [first])
+    queue.graph.error, queue.now = None, 60.0
+    queue.work()
+    assert "second" in queue.graph.domains
+    sweep(queue.sync, cluster, None, [cluster.objects[DOMAIN_TRAINING, "team", "docs"]])
+    queue.work()
+    assert set(queue.graph.domains) == {"second"}
+
+
+def test_a_domain_that_was_removed_is_not_told_as_written() -> None:
+    """Its resource comes back between the question and the removal, and is written anew."""
+    queue = Queue()
+    state = wanted(properties={"status": "training", "deletion_policy": "Delete"})
+    queue.offer(state)
+    queue.work()
+    sweep(queue.sync, MemoryCluster(), None, [])
+    queue.work()
+    assert not queue.graph.domains
+    assert queue.woken == [("team", "docs")] * 2
+    assert queue.offer(state) is None
+    queue.work()
+    assert set(queue.graph.domains) == {"docs"}
+
+
 def test_a_cluster_is_told_by_its_own_endpoint_slice() -> None:
     """Where there is none it has no name; where it can't be read nothing is written meanwhile."""
     slices = {
