@@ -101,8 +101,8 @@ class Lookout:
         if plan.move is Move.WRITE:
             return await self._write(observed, plan)
         if plan.move is Move.TIDY:
-            await self._tidy(observed)
-            return Looked(again=max(TIDY_LOOK, plan.seconds or 0.0))
+            gone = await self._tidy(observed)
+            return Looked(again=max(TIDY_LOOK if gone else LOOK_AGAIN, plan.seconds or 0.0))
         return Looked(again=LOOK_AGAIN if plan.move is Move.WATCH else plan.seconds)
 
     async def _seen(self, observed: Observed) -> Seen:
@@ -217,12 +217,15 @@ class Lookout:
         )
         await apply.create_job(cluster, resource, build_job(resource, run, attempt, settings))
 
-    async def _tidy(self, observed: Observed) -> None:
+    async def _tidy(self, observed: Observed) -> bool:
         """Remove what a check left: its Jobs, then, once no pod of it runs, all but the record.
 
         The report, made first, goes last: while it is there, something may be left.
+
+        Returns:
+            Whether it is gone soon; a pod may stay as long as its node is dead, and is seen to go.
         """
         resource = observed.resource
         for job in observed.check.jobs:
             await self._cluster.delete(JOB, resource.namespace, job.name, uid=job.uid)
-        await take_back_check(self._cluster, resource.key)
+        return await take_back_check(self._cluster, resource.key) or bool(observed.check.jobs)
