@@ -1,7 +1,6 @@
 """The checks between two runs: begun, launched, watched, tried again and concluded. Pure decisions."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -22,6 +21,7 @@ from domaintraining.controller.drift import (
     is_about,
     is_looked_at,
     is_other_world,
+    left_of,
     policies,
     serving,
     spread,
@@ -206,5 +206,4 @@ def _pause_left(observed: Observed, check: OpenCheck, period: float) -> float:
         return 0.0
     passes = REASONS[check.failure.reason].passes
     wait = pause(check.failures) if passes else period * spread(observed.resource.uid)
-    since = datetime.fromisoformat(check.failed_time)
-    return (since + timedelta(seconds=wait) - observed.now).total_seconds()
+    return left_of(wait, check.failed_time, observed.now)

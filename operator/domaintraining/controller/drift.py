@@ -9,7 +9,7 @@ starts one run and never a second, whoever is killed when.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from domaintraining.api.retrain import OnChange
@@ -193,8 +193,13 @@ def due(observed: Observed, seen: Seen, period: float) -> float | None:
     since = settled.time if settled else (completion_time(last) if last is not None else None)
     if since is None:
         return 0.0
-    wait = timedelta(seconds=period * spread(observed.resource.uid))
-    return (datetime.fromisoformat(since) + wait - observed.now).total_seconds()
+    return left_of(period * spread(observed.resource.uid), since, observed.now)
+
+
+def left_of(wait: float, since: str, now: datetime) -> float:
+    """Seconds left of a wait. A time ahead of now is now, as clocks differ; one that is far ahead is none."""
+    gone = (now - datetime.fromisoformat(since)).total_seconds()
+    return wait - max(gone, 0.0) if gone >= -wait else 0.0
 
 
 def spread(uid: str) -> float:
