@@ -73,6 +73,7 @@ MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog) WHERE l.status IN ['pending', 'tr
 SET l.status = 'failed', l.error_message = 'its DomainTraining is gone', l.completed_at = datetime()
 """
 REFUSALS: Final = ("Neo.ClientError.Statement.", "Neo.ClientError.Schema.", "Neo.DatabaseError.Schema.")
+FAULTS: Final = (Neo4jError, DriverError, OSError)
 PASSING: Final = frozenset({"Neo.ClientError.Schema.ConstraintValidationFailed"})
 
 logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what it has to say stands in a condition
@@ -149,6 +150,8 @@ class Neo4jGraph:
                 raise
             except DomainTrainingError as error:
                 return error.message
+            except Exception as error:  # noqa: BLE001 - nothing of ours is in the statement
+                raise explained(error, self._settings) from None
         return ""
 
     async def owned(self, cluster: str) -> list[Domain]:
@@ -176,17 +179,23 @@ class Neo4jGraph:
 
     @asynccontextmanager
     async def _transaction(self, mode: str) -> AsyncIterator[neo4j.AsyncTransaction]:
-        """A transaction that is rolled back unless it is committed; every error becomes one of ours."""
-        settings = self._settings
+        """A transaction that is rolled back unless it is committed; errors of the server become ours.
+
+        Others stay as they are once it is open: a value that can't be sent is no fault of the server.
+        """
+        settings, is_open = self._settings, False
         try:
             async with (
                 asyncio.timeout(CALL_SECONDS),
                 self._driver.session(database=settings.database or None, default_access_mode=mode) as session,
                 await session.begin_transaction(timeout=CALL_SECONDS) as transaction,
             ):
+                is_open = True
                 yield transaction
                 await transaction.close()  # the driver commits what is left open
-        except (Neo4jError, DriverError, OSError, ssl.SSLError) as error:
+        except Exception as error:  # the driver lets through what it trips over
+            if is_open and not isinstance(error, FAULTS):
+                raise
             raise explained(error, settings) from None
 
 
@@ -205,6 +214,8 @@ def explained(error: Exception, settings: GraphSettings) -> DomainTrainingError:
         words = f"does not answer within {CALL_SECONDS:.0f} s"
     elif isinstance(error, Neo4jError):
         words = f"fails ({code})"
+    elif not isinstance(error, FAULTS):
+        words = f"does not answer as Neo4j does ({type(error).__name__})"
     else:
         words = f"does not answer ({_one_line(error, settings)})"
     return GraphDownError(Reason.GRAPH_UNAVAILABLE, f"{where} {words}")

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Final
 
 from domaintraining.controller.settings.patterns import matches
 
 URI: Final = re.compile(
-    r"(bolt|neo4j)(\+s|\+ssc)?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+    r"(bolt|neo4j)(\+s|\+ssc)?://((?P<host>[A-Za-z0-9.-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]+)\])(:(?P<port>[0-9]{1,5}))?"
 )
+LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+LAST_PORT: Final = 65535
 DATABASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.-]{2,62}")
 CLUSTER: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 GIVEN: Final = re.compile(r"[a-z0-9*?-]+=[a-z0-9_*?]+")
@@ -55,7 +58,7 @@ def read_graph(environ: Mapping[str, str], faults: list[str]) -> GraphSettings |
     domains = tuple(part.strip() for part in given["GRAPH_DOMAINS"].split(",") if part.strip())
     wrong = {
         "NEO4J_URI must be such as neo4j://neo4j.graph:7687 or bolt+s://graph.example.com, "
-        "without user, password and query": not URI.fullmatch(given["NEO4J_URI"]),
+        "without user, password and query": not _is_uri(given["NEO4J_URI"]),
         "NEO4J_DATABASE must be the name of a database": not _empty_or(DATABASE, given["NEO4J_DATABASE"]),
         "GRAPH_CLUSTER must be up to 63 letters, digits, '.', '_' and '-'": not _empty_or(
             CLUSTER, given["GRAPH_CLUSTER"]
@@ -73,6 +76,20 @@ def read_graph(environ: Mapping[str, str], faults: list[str]) -> GraphSettings |
         cluster=given["GRAPH_CLUSTER"],
         domains=domains,
     )
+
+
+def _is_uri(text: str) -> bool:
+    """Whether the driver can do something with it: it takes more, and fails when it connects."""
+    found = URI.fullmatch(text)
+    if found is None or not 1 <= int(found["port"] or LAST_PORT) <= LAST_PORT:
+        return False
+    if found["six"] is None:
+        return all(LABEL.fullmatch(one) for one in found["host"].split("."))
+    try:
+        IPv6Address(found["six"])
+    except ValueError:
+        return False
+    return True
 
 
 def _empty_or(pattern: re.Pattern[str], text: str) -> bool:

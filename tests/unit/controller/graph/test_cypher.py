@@ -9,11 +9,11 @@ from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavaila
 
 from domaintraining.api.reasons import Reason
 from domaintraining.controller.graph.cypher import Neo4jGraph, _tls, explained
-from domaintraining.controller.graph.model import GraphDownError
+from domaintraining.controller.graph.model import GraphDownError, Owner, Wanted
 from domaintraining.controller.settings import GraphSettings
 from domaintraining.reach import Reach
 from tests.unit.authority import AUTHORITY
-from tests.unit.controller.graph.bolt import Forbidding, Saying, listening
+from tests.unit.controller.graph.bolt import VERSION, Forbidding, Saying, listening
 
 CANARY = "canary-of-the-graph"
 SETTINGS = GraphSettings(uri="bolt://graph:7687", password=CANARY)
@@ -78,6 +78,16 @@ def test_the_operators_authorities_count_where_the_server_is_checked() -> None:
     assert _tls("bolt+s://graph", Reach()) == ("bolt+s://graph", None)
 
 
+def test_an_error_that_the_driver_does_not_know_is_told_by_its_kind() -> None:
+    """Its words may be anything, such as a part of what was to be written."""
+    told = explained(ValueError(CANARY), SETTINGS)
+    assert isinstance(told, GraphDownError)
+    assert (told.reason, told.message) == (
+        Reason.GRAPH_UNAVAILABLE,
+        "Neo4j at bolt://graph:7687 does not answer as Neo4j does (ValueError)",
+    )
+
+
 def constrained(server: Forbidding | Saying) -> str:
     """What comes of making names unique at a server."""
 
@@ -97,3 +107,41 @@ def test_a_user_that_may_make_no_constraints_is_told_so_and_nothing_else() -> No
     server = Forbidding(b"CONSTRAINT")
     assert "Neo.ClientError.Security.Forbidden" in constrained(server)
     assert "COMMIT" not in server.seen
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0\0",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x00\x00\x00\x63",
+        b"\x00\x00\x01\xff" + b"\xff" * 30,
+        VERSION + b"\x00\x02\xff\xff\x00\x00xx",
+        VERSION + b"\x00\x02\xb0\x11\x00\x00",
+        VERSION + b"\x00\x03\xb1\x70\xc1\x00\x00",
+        VERSION + b"\x00\x01\x01\x00\x00",
+    ],
+)
+def test_a_server_that_is_no_neo4j_is_away(answer: bytes) -> None:
+    """Whatever the driver raises then: it ends no controller."""
+    with pytest.raises(GraphDownError) as raised:
+        constrained(Saying(answer))
+    assert raised.value.reason is Reason.GRAPH_UNAVAILABLE
+
+
+def test_a_value_that_cant_be_sent_is_no_fault_of_the_server() -> None:
+    """Others are written meanwhile."""
+    owner = Owner("team", "docs", "uid", "2026-11-23T11:00:00Z")
+    odd = Wanted("docs", owner, 1, {"description": "\ud800"}, {})
+
+    async def write() -> None:
+        async with listening(Forbidding(b"nothing")) as uri:
+            graph = Neo4jGraph(dataclasses.replace(SETTINGS, uri=uri), Reach())
+            try:
+                await graph.write(odd, "here", given=False)
+            finally:
+                await graph.close()
+
+    with pytest.raises(UnicodeEncodeError):
+        asyncio.run(write())
