@@ -184,8 +184,13 @@ class World:
         found = self.get(CONFIG_MAP, report_name("docs", run))
         self._put(found | {"data": found.get("data", {}) | data})
 
-    def result(self, metrics: dict[str, Any]) -> None:
-        """The trainer reports its end with what was measured, and the Job is complete."""
+    def result(self, metrics: dict[str, Any], asked: dict[str, str] | None = None) -> None:
+        """The trainer reports its end with what was measured, and the Job is complete.
+
+        Args:
+            metrics: what was measured of each task.
+            asked: the model that a task's prompt is for, where it is not the run's first.
+        """
         run = int(self.job()["metadata"]["labels"][LABEL_RUN])
         tasks = [task for task in ("entities", "relations") if task in metrics]
         seen = [f"text-{run}"]
@@ -193,6 +198,10 @@ class World:
         made = {task: prompt_of(task, run) for task in tasks}
         model = json.loads(self.record(run)["data"][RUN_KEY])["model"]
         told = {"model": {key: model[key] for key in ("name", "digest")}, "dataset": {"digest": SAMPLED}}
+        for task, prompt in made.items():
+            request = json.loads(prompt["files"]["request"])
+            request["model"] = (asked or {}).get(task, model["name"])
+            prompt["files"]["request"] = json.dumps(request)
         result = prompts(**made, metrics=metrics, manifest={"seed": run, "seen": seen} | told)
         self.report(progress={"percent": 95}, baseline_=baseline, result_=result)
         self.end_job("Complete")

@@ -96,6 +96,8 @@ class Wanted:
     """Of a domain that is not there yet, beside them."""
     logs: tuple[Log, ...] = ()
     """Of all runs that the cluster tells of, the last one last."""
+    note: str = ""
+    """What the condition says beside: what is not written, and why."""
 
     @cached_property
     def digest(self) -> str:

@@ -275,6 +275,7 @@ class GraphSync:
         if done.outline != wanted.outline:
             return Said(status=None, reason=Reason.GRAPH_PENDING, message="it is being written")
         words = f"(:Domain {{name: '{wanted.domain}'}}) is as this resource says"
+        words += f"; {wanted.note}" if wanted.note else ""
         if self._constraints:
             words += f"; its name could not be made unique: {self._constraints}"
         return Said(status=True, reason=Reason.GRAPH_SYNCED, message=words)

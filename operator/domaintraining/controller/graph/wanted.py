@@ -8,6 +8,9 @@ import uuid
 from datetime import datetime
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
+from domaintraining.api.model import ModelName
 from domaintraining.api.names import domain_of
 from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.runs import HistoryEntry
@@ -19,13 +22,14 @@ from domaintraining.controller.graph.demos import demos_json, encodable
 from domaintraining.controller.graph.format import for_format
 from domaintraining.controller.graph.model import Log, Owner, Value, Wanted
 from domaintraining.controller.observed import Observed, Resource, Revision, RunRecord
-from domaintraining.controller.promotion import judgement, promoted_served
-from domaintraining.controller.revisions import completion_time, metrics_of
+from domaintraining.controller.promotion import judgement, promoted_served, trained_tasks
+from domaintraining.controller.revisions import completion_time, metrics_of, model_named
 
 IDS: Final = uuid.UUID("6c1a5f0e-5d8e-4c57-9a53-0d6ff1a3b7c2")
 """Namespace of the ids, so that each write of a run finds what an earlier one made."""
 ENDED: Final = 1_000_000
 """Higher than the number of any attempt."""
+MODEL: Final = TypeAdapter[str](ModelName)
 UNTRAINED: Final = "untrained"
 """Key of a manifest: the baseline's plain prompt of tasks that were not trained."""
 STARTED: Final = "startTime"
@@ -56,8 +60,9 @@ def wanted(observed: Observed, plan: Plan, status: DomainTrainingStatus) -> Want
     }
     if resource.spec.description:
         properties["description"] = resource.spec.description
-    if resource.spec.model.name:
-        properties["llm_model"] = resource.spec.model.name
+    model, note = _model(resource, served)
+    if model:
+        properties["llm_model"] = model
     if served is not None:
         properties |= _served_properties(served)
     return Wanted(
@@ -67,12 +72,40 @@ def wanted(observed: Observed, plan: Plan, status: DomainTrainingStatus) -> Want
         properties=properties,
         created=_empty(domain, resource),
         logs=logs,
+        note=note,
     )
 
 
 def log_id(domain: str, resource: Resource, run: int) -> str:
     """Id of the TrainingLog of a run: the same after a restart, and for a resource that was restored."""
     return str(uuid.uuid5(IDS, f"{domain}/{resource.namespace}/{resource.name}/{run}"))
+
+
+def _model(resource: Resource, served: Revision | None) -> tuple[str, str]:
+    """The domain's `llm_model`, empty where it stays as it is, and what is to be said of it.
+
+    It is that of the served prompts, which is not spec's where a run compared models and chose another. Where
+    spec names none it is never written: the next run would take it for what a person asked for.
+    """
+    named = resource.spec.model.name
+    if served is None or not (named or resource.spec.compare_with):
+        return named or "", ""
+    asked = {task: _model_named(served, task) for task in trained_tasks(served)}
+    models = set(asked.values())
+    if not (models and all(models)):
+        return "", "llm_model is left as it is: the prompts name no model as `ollama pull` takes it"
+    if named and len(models) == 1:
+        return models.pop(), ""
+    why = "left as it is" if named else "not written without spec.model.name"
+    words = ", ".join(f"{model} ({task})" for task, model in asked.items())
+    return "", f"llm_model is {why}: the prompts are for {words}"
+
+
+def _model_named(served: Revision, task: Task) -> str:
+    try:
+        return MODEL.validate_python(model_named(served, task))
+    except ValidationError:
+        return ""
 
 
 def _empty(domain: str, resource: Resource) -> dict[str, Value]:

@@ -9,6 +9,7 @@ from domaintraining.api.reasons import Reason
 from domaintraining.controller.cluster import JOB
 from domaintraining.controller.graph.model import GraphDownError
 from domaintraining.controller.models import ModelInfo
+from tests.unit.controller.graph.test_story import BOTH
 from tests.unit.controller.graph.world import GraphWorld
 from tests.unit.controller.world import BETTER, SPEC, World
 
@@ -117,3 +118,82 @@ def test_a_graph_that_is_asked_for_and_not_there_is_told() -> None:
     world = World(SPEC)
     world.train(BETTER)
     assert "GraphSynced" not in world.conditions
+
+
+def compared(asked: dict[str, str], **spec: Any) -> GraphWorld:
+    """A world whose run compared models, after its end; each task's prompt is for the model that is said."""
+    both = {"tasks": ["entities", "relations"], "compareWith": [{"name": "llama3.3:70b"}]}
+    world = GraphWorld(SPEC | both | spec)
+    world.models.models["llama3.3:70b"] = ModelInfo("sha256:2", frozenset({"completion"}))
+    world.settle()
+    world.run_pod()
+    world.settle()
+    assert world.domain.get("llm_model") == (spec.get("model") or {}).get("name"), "nothing is served yet"
+    world.result(BOTH, asked)
+    world.settle()
+    assert world.conditions["Ready"] == ("True", "Promoted")
+    assert world.conditions["GraphSynced"] == ("True", "GraphSynced")
+    return world
+
+
+NAMED: dict[str, Any] = {"model": {"name": "qwen3:32b"}}
+RIVAL = "llama3.3:70b"
+
+
+def test_the_domain_names_the_model_that_the_served_prompts_are_for() -> None:
+    """Whoever reads them asks that one: a run that compared models may have chosen another than spec's."""
+    world = compared({"entities": RIVAL, "relations": RIVAL}, **NAMED)
+    assert world.domain["llm_model"] == RIVAL
+    assert world.resource["status"]["promptConfig"]["entities"]["model"] == RIVAL
+    world.change(tasks=["entities", "relations"])
+    world.settle()
+    assert world.domain["llm_model"] == RIVAL, "until a run for another is served"
+    world.train(BOTH)
+    assert world.domain["llm_model"] == "qwen3:32b"
+
+
+def test_prompts_for_two_models_leave_the_domains_model_and_say_so() -> None:
+    """One property can't name both."""
+    world = compared({"entities": RIVAL}, **NAMED)
+    assert world.domain["llm_model"] == "qwen3:32b"
+    said = world.says("GraphSynced")
+    assert (
+        f"llm_model is left as it is: the prompts are for {RIVAL} (entities), qwen3:32b (relations)" in said
+    )
+    world.graph.domains["docs"]["llm_model"] = "somebody:1b"
+    world.now += timedelta(seconds=301)
+    world.settle()
+    assert world.domain["llm_model"] == "somebody:1b"
+
+
+def test_a_model_that_was_chosen_does_not_feed_back() -> None:
+    """Where spec names none, the domain's model is what the next run takes: it is never the operator's to
+    write, and the condition says which model readers have to ask.
+    """
+    world = compared({"entities": RIVAL, "relations": RIVAL})
+    assert "llm_model" not in world.domain
+    assert f"llm_model is not written without spec.model.name: the prompts are for {RIVAL}" in world.says(
+        "GraphSynced"
+    )
+    world.change(tasks=["entities", "relations"], optimizer={"seed": 10})
+    world.settle()
+    model = world.resource["status"]["model"]
+    assert (model["name"], model["source"]) == ("qwen3:32b", "default")
+
+
+@pytest.mark.parametrize("hostile", ["a b", "x" * 300, "$(rm -rf)", ""])
+def test_a_served_name_that_is_no_model_is_not_written(hostile: str) -> None:
+    """A trainer's files are hostile input: others take the domain's model for theirs."""
+    world = compared({"entities": hostile, "relations": hostile}, **NAMED)
+    assert world.domain["llm_model"] == "qwen3:32b"
+    said = world.says("GraphSynced")
+    assert "llm_model is left as it is: the prompts name no model" in said
+    assert not hostile or hostile not in said
+
+
+def test_without_a_comparison_there_is_nothing_to_say() -> None:
+    for spec in (SPEC, SPEC | NAMED):
+        world = GraphWorld(spec)
+        world.train(BETTER)
+        assert world.domain.get("llm_model") == (spec.get("model") or {}).get("name")
+        assert "llm_model" not in world.says("GraphSynced")
