@@ -32,6 +32,7 @@ from domaintraining.controller.observed import Object, Observed, Resource, Revis
 from domaintraining.controller.removal import is_ours
 from domaintraining.controller.revisions import completion_time, read_revision, task_facts
 from domaintraining.controller.settings import Settings
+from domaintraining.errors import DomainTrainingError
 
 ROLE_SIMILAR: Final = "similar"
 MOST_OF_ONE: Final = 256_000
@@ -85,16 +86,20 @@ async def find_data_model(
 ) -> ModelStatus | None:
     """The model that makes embeddings of samples, where the model's server has it; none is pulled for it.
 
-    Raises:
-        DomainTrainingError: the server does not answer.
+    None as well where the server says that it makes none, or says nothing: a run can do without.
     """
     model = data_model_of(resource, settings)
-    digest = await servers.digest(*model) if model is not None else ""
-    if model is None or not digest:
+    if model is None:
+        return None
+    try:
+        info = await servers.show(*model)
+    except DomainTrainingError:
+        return None
+    if info is None or not info.digest or (info.capabilities and "embedding" not in info.capabilities):
         return None
     metric = resource.spec.metric
     source = "spec" if metric.matching == "semantic" and metric.embedding_model else "default"
-    return ModelStatus(name=model[1], digest=digest, endpoint=model[0], source=source)
+    return ModelStatus(name=model[1], digest=info.digest, endpoint=model[0], source=source)
 
 
 def offers_of(found: Iterable[Object], resource: Resource) -> list[Offer]:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import dspy
-import numpy as np
 
 from domaintraining.api.similar import Considered, DataVector, Offer, Similar
 from domaintraining.api.spec import TASKS, Task
@@ -20,11 +19,10 @@ from domaintraining.api.status import wire
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
-from domaintraining.trainer.calls.embedding import embed_body, vectors_of
 from domaintraining.trainer.calls.limited import Limited
-from domaintraining.trainer.calls.store import Calls
 from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.data.split import closed_types
+from domaintraining.trainer.datavector import data_vector, embedded_texts
 from domaintraining.trainer.prompts.export import text_digest
 from domaintraining.trainer.prompts.prompt import entity_lines, filled_messages
 from domaintraining.trainer.scoring.comparison import Documents
@@ -38,19 +36,10 @@ from domaintraining.trainer.search.similar import (
     alike_text,
     candidate,
     evaluated,
-    packed,
     ranked,
 )
 from domaintraining.trainer.search.watch import ratio
 from domaintraining.trainer.session import Session
-
-MOST_TEXTS: Final = 64
-"""Texts whose embeddings stand for a domain; by their digests, so that they are always the same."""
-LONGEST: Final = 4_000
-"""Characters of such a text that are read."""
-BATCH: Final = 32
-EMBEDDING_REQUESTS: Final = 2
-"""In flight at once where nobody knows how many the server serves."""
 
 
 @dataclass(frozen=True)
@@ -87,45 +76,23 @@ class SimilarDomains:
         }
         self.vector: DataVector | None = None
         """Of this run's own texts; None: no model makes one."""
+        self.notes: dict[str, str] = {}
+        """What a person should know, by what it is about."""
         lost = len(session.run.similar) - len(self._offers)
         if lost:
             session.log.event("similar_lost", f"{lost} similar domains can't be read and are not tried")
-
-    def texts(self) -> list[str]:
-        """The texts of train and validation part that stand for the domain; never a held-out one."""
-        if self._run.data_model is None:
-            return []
-        known = sorted(set(self._material.seen()), key=text_digest)
-        return [text[:LONGEST] for text in known[:MOST_TEXTS]]
 
     def meet(self, connect: Callable[[Session], AbstractContextManager[Connection]]) -> None:
         """Ask for the embeddings and choose; before any other call, so that the models don't take turns.
 
         Raises:
-            GivenUp: the server does not answer.
+            DomainTrainingError: the journal can't be used.
+            GivenUp: the run is being ended.
         """
-        if self.texts():
-            requests = self._run.max_concurrent_requests or EMBEDDING_REQUESTS
-            run = self._session.run.model_copy(update={"max_concurrent_requests": requests})
-            with connect(replace(self._session, run=run)) as connection:
-                self.learn(connection.task)
+        model, texts = self._run.data_model, embedded_texts(self._material.seen())
+        if model is not None and texts:
+            self.vector, self.notes["embeddings"] = data_vector(self._session, model, texts, connect)
         self.choose()
-
-    def learn(self, calls: Calls) -> None:
-        """Ask for the embeddings of the texts.
-
-        Raises:
-            GivenUp: the server does not answer.
-        """
-        model, texts = self._run.data_model, self.texts()
-        if model is None or not texts:
-            return
-        batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        bodies = [embed_body(model.name, batch) for batch in batches]
-        calls.expect_all(bodies)
-        rows = [vectors_of(calls.chat(body), len(batch)) for batch, body in zip(batches, bodies, strict=True)]
-        if len({vectors.shape[1] for vectors in rows}) == 1:
-            self.vector = packed(np.concatenate(rows), model.name, model.digest)
 
     def _types(self) -> dict[Task, frozenset[str]]:
         """The closed lists; a task that the run has not may have no labels, and then has none."""
@@ -184,12 +151,17 @@ class SimilarDomains:
         """The documents without those that the training of a domain that is tried had seen."""
         tried = [one.near.offer for chosen in self._candidates.values() for one in chosen]
         seen = set().union(*(self._seen_here(offer) for offer in tried))
-        return Documents(
+        left = Documents(
             {
                 task: [one for one in samples if text_digest(one.text) not in seen]
                 for task, samples in documents.of.items()
             }
         )
+        tasks = self._run.tasks
+        if lost := len(documents.texts(tasks)) - len(left.texts(tasks)):
+            words = f"{lost} held-out labels are left out: similar domains were trained with their texts"
+            self.notes["similar"] = words
+        return left
 
     def best(
         self, found: Mapping[Task, Found], searches: Sequence[Search], means: Means, calls: Limited

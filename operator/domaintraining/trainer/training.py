@@ -13,6 +13,7 @@ from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.augmenting import Augmenting
 from domaintraining.trainer.calls.connect import Connection, Serve, connected
+from domaintraining.trainer.calls.embedding import REQUESTS
 from domaintraining.trainer.calls.server import GivenUp
 from domaintraining.trainer.compare import Table, Tried, Turn, chosen, turns
 from domaintraining.trainer.data.material import Material
@@ -41,7 +42,7 @@ from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.program import Extraction
 from domaintraining.trainer.searching import search_prompts
 from domaintraining.trainer.session import Session
-from domaintraining.trainer.similar import EMBEDDING_REQUESTS, SimilarDomains
+from domaintraining.trainer.similar import SimilarDomains
 
 INSIST_SECONDS: Final = 600.0
 """How long the result is tried to be written: it took hours to make."""
@@ -123,11 +124,9 @@ class _Stages:
     def meet(self) -> None:
         """Choose the similar domains whose prompts are tried; what these had seen is left out."""
         self._similar.meet(self._connect)
-        before, tasks = self._documents, self._run.tasks
-        self._documents = self._similar.unseen(before)
-        if lost := len(before.texts(tasks)) - len(self._documents.texts(tasks)):
-            words = f"{lost} held-out labels are left out: similar domains were trained with their texts"
-            self._note("similar", words)
+        self._documents = self._similar.unseen(self._documents)
+        for about, words in self._similar.notes.items():
+            self._note(about, words)
         self.plan()
 
     def take(self, turn: Turn) -> None:
@@ -262,7 +261,7 @@ class _Stages:
             self._note("semantic", too_many(len(wanted), MOST_NAMES))
             return metrics
         self._tally.enter("validation", "comparing names by their embeddings")
-        requests = run.max_concurrent_requests or EMBEDDING_REQUESTS
+        requests = run.max_concurrent_requests or REQUESTS
         run = run.model_copy(update={"max_concurrent_requests": requests})
         with self._connect(replace(self._session, run=run)) as connection:
             calls = connection.task

@@ -1,5 +1,6 @@
 """What a run without a history is given of its namespace's promoted prompts, and that it stays the same."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 
 from domaintraining.api.similar import MOST_OFFERS
+from domaintraining.controller.allowed import model_of
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, JsonObject
+from domaintraining.controller.models import ModelInfo, ScriptedModels
 from domaintraining.controller.observe import read_resource
 from domaintraining.controller.revisions import read_revision
-from domaintraining.controller.similar import offers_of, similar_words
+from domaintraining.controller.similar import find_data_model, offers_of, similar_words
 from tests.unit.controller.world import BETTER, World
 
 DEMO = {"text": "Loki stores logs.", "entities": [{"name": "Loki", "type": "SOFTWARE"}]}
@@ -198,3 +201,33 @@ def test_the_line_in_status() -> None:
             {"metadata": {}, "data": {"manifest.json": json.dumps({"similar": other})}}, "", 1, "", keep=False
         )
         assert not similar_words(revision)
+
+
+@pytest.mark.parametrize(
+    ("info", "made"),
+    [
+        (ModelInfo("sha256:5", frozenset({"embedding"})), True),
+        (ModelInfo("sha256:5"), True),
+        (ModelInfo("sha256:5", frozenset({"completion"})), False),
+        (ModelInfo(""), False),
+        (None, False),
+    ],
+)
+def test_texts_are_compared_by_a_model_that_makes_embeddings(info: ModelInfo | None, *, made: bool) -> None:
+    """One that the server says makes none is not asked; a run starts either way."""
+    world = world_with()
+    if info is not None:
+        world.models.models["bge-m3"] = info
+    world.settle()
+    run = json.loads(world.record(1)["data"]["run.json"])
+    assert (run.get("dataModel") is not None) == made
+
+
+def test_a_server_that_says_nothing_of_the_embedding_model_keeps_no_run_from_starting() -> None:
+    """It answers for the run's own model a moment before."""
+    world = world_with()
+    settings = world.settings
+    resource = read_resource(world.resource)
+    endpoint, _ = model_of(resource, settings)
+    down = ScriptedModels(down={endpoint})
+    assert asyncio.run(find_data_model(down, resource, settings)) is None

@@ -58,6 +58,8 @@ class Given:
         offers: list[Offer],
         journal: str = "journal",
         labels: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        vectors: bool = True,
         **run: Any,
     ) -> None:
         (folder / "samples.jsonl").write_text("\n".join(json.dumps({**row, **labels}) for row in samples(40)))
@@ -70,7 +72,7 @@ class Given:
         ]
         self.sink, self.server = (
             RecordedReport(),
-            ScriptedServer(model, lambda text: [len(text) % 7, 1.0, 0.5]),
+            ScriptedServer(model, (lambda text: [len(text) % 7, 1.0, 0.5]) if vectors else None),
         )
         folders = Folders(folder, journal=folder / journal, similar=folder / "similar")
         code, _ = attempt(make_run(**{"similar": given} | run), folders, self.sink, lambda *_: self.server)

@@ -19,6 +19,8 @@ EMBEDDING: Final = "embedding"
 MOST_VALUES: Final = 16_384
 """Longest vector that is taken; the longest of Ollama's library have 4,096 values."""
 MOST: Final = sys.float_info.max
+REQUESTS: Final = 2
+"""In flight at once where nobody knows how many the server serves."""
 
 Vectors = NDArray[np.float32]
 """One row for each text, of length 1."""

@@ -60,10 +60,11 @@ def encode(body: Mapping[str, Any]) -> bytes:
 def no_quote(body: Mapping[str, Any]) -> Callable[[str], str]:
     """A filter for the server's words: one short line, or nothing of it where it quotes the prompt.
 
-    Names that embeddings are asked for are short: any of them in the server's words is a quotation.
+    Names that embeddings are asked for are short: any of them in the server's words is a quotation; texts are
+    long, and a part of one is.
     """
-    prompt = "\n".join(str(message.get("content")) for message in body.get("messages", ()))
     names = [str(name) for name in body.get("input", ())]
+    prompt = "\n".join([*(str(message.get("content")) for message in body.get("messages", ())), *names])
 
     def quotable(words: str) -> str:
         line = " ".join(words.split())[:QUOTED_LENGTH]
