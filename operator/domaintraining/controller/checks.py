@@ -13,6 +13,10 @@ RECORD_KEY: Final = "checks.json"
 """Key of the record's ConfigMap; the check that is open stands beside it, as a trainer starts from it."""
 
 
+STARTS_A_RUN: Final = ("Loss", "Changed")
+"""Findings that a run follows."""
+
+
 class World(WireModel):
     """What was there, by digests: data and model of one moment."""
 
@@ -93,3 +97,8 @@ class Checks(WireModel):
     """The one that is not over."""
     concluded: Concluded | None = None
     """The last that is."""
+
+
+def wants_run(concluded: Concluded) -> bool:
+    """Whether a finding asks for a run."""
+    return concluded.data in STARTS_A_RUN or concluded.model in STARTS_A_RUN

@@ -13,8 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from domaintraining.api.retrain import OnChange
-from domaintraining.controller.checks import Concluded, OpenCheck, World
-from domaintraining.controller.findings import STARTS_A_RUN
+from domaintraining.controller.checks import STARTS_A_RUN, Concluded, OpenCheck, World
 from domaintraining.controller.observed import Observed, Resource, Revision
 from domaintraining.controller.promotion import last_of_spec, origins, promoted_served
 from domaintraining.controller.revisions import completion_time

@@ -14,13 +14,12 @@ from domaintraining.api.retrain import OnChange
 from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import Metrics, TaskMetrics
-from domaintraining.controller.checks import Checks, Concluded, OpenCheck, World
+from domaintraining.controller.checks import Checks, Concluded, OpenCheck, World, wants_run
+from domaintraining.controller.drift import drift_wanted, highest_run
 from domaintraining.controller.observed import Observed
 from domaintraining.controller.promotion import promoted_served
 from domaintraining.controller.revisions import metrics_of
 
-STARTS_A_RUN: Final = ("Loss", "Changed")
-"""Findings that a run follows."""
 NO_NUMBERS: Final = "no served prompt of this spec has a published F1 with an interval to compare with"
 UNMEASURED: Final = {
     "NotAsked": "nothing was measured",
@@ -129,25 +128,17 @@ def no_numbers(why: str = NO_NUMBERS) -> str:
     return f"{why}. {REASONS[Reason.NOT_MEASURED].remedy}"
 
 
-def wants_run(concluded: Concluded) -> bool:
-    """Whether a finding asks for a run."""
-    return concluded.data in STARTS_A_RUN or concluded.model in STARTS_A_RUN
-
-
 def drift_status(observed: Observed) -> DriftStatus | None:
     """What status tells: the check that goes on, else the last one; None: nothing was ever looked at."""
     checks = observed.check.checks
     before = observed.resource.status.drift
-    told = _told(checks.concluded) if checks.concluded is not None else before
+    told = _told(observed, checks.concluded) if checks.concluded is not None else before
     return _with_open(told, checks) if checks.current is not None else told
 
 
-def _told(concluded: Concluded) -> DriftStatus:
-    wanted = wants_run(concluded)
-    message = concluded.message
-    if wanted:
-        message = f"{message}; " if message else ""
-        message += f"run {concluded.after + 1} follows, and what is served stays served until it ends"
+def _told(observed: Observed, concluded: Concluded) -> DriftStatus:
+    run, words = _run(observed, concluded)
+    message = "; ".join(filter(None, (concluded.message, words)))
     was, now = concluded.before, concluded.world
     read = bool(was.dataset and now.dataset)
     data = (was.dataset, now.dataset) if read else (was.data, now.data)
@@ -157,9 +148,19 @@ def _told(concluded: Concluded) -> DriftStatus:
         entities=concluded.entities,
         relations=concluded.relations,
         model_calls=concluded.model_calls,
-        run=concluded.after + 1 if wanted else None,
+        run=run,
         message=message[:1024],
     )
+
+
+def _run(observed: Observed, concluded: Concluded) -> tuple[int | None, str]:
+    """The run that a finding led to, or leads to, and the words for it; none where nobody asks for it."""
+    run = concluded.after + 1
+    if wants_run(concluded) and highest_run(observed) >= run:
+        return run, f"run {run} was started for it"
+    if drift_wanted(observed):
+        return run, f"run {run} follows, and what is served stays served until it ends"
+    return None, ""
 
 
 def _side(time: str, before: str, now: str, finding: Finding) -> SideDrift:
