@@ -16,6 +16,7 @@ from domaintraining.controller.graph.cypher import CALL_SECONDS, Neo4jGraph
 from domaintraining.controller.graph.memory import MemoryGraph
 from domaintraining.controller.graph.model import (
     MOST_LINES,
+    UNTOLD,
     Graph,
     GraphDownError,
     Log,
@@ -146,6 +147,21 @@ def test_a_late_write_of_an_earlier_run_changes_nothing(
     assert domain_of(request.node.graph)["owner_uid"] == "uid-2"
 
 
+def test_runs_that_nobody_tells_of_any_more_have_failed(
+    write: Callable[..., Verdict], request: pytest.FixtureRequest
+) -> None:
+    """Of an owner before; those that ended stay as they are."""
+    ended = Log("log-0", {"run": 0, "status": "ready", "completed_at": TRAINED})
+    write(later(logs=(ended, *WANTED.logs, Log("log-2", {"run": 2, "status": "training"}))))
+    going = Log("log-3", {"run": 3, "status": "training"})
+    assert write(later(rank=9_000_000, logs=(going,))) is Verdict.WRITE
+    found = logs_of(request.node.graph)
+    assert [one["status"] for one in found] == ["ready", "failed", "failed", "training"]
+    assert [one.get("error_message") for one in found] == [None, UNTOLD, UNTOLD, None]
+    assert write(later(rank=9_000_001, logs=())) is Verdict.WRITE
+    assert logs_of(request.node.graph)[3]["status"] == "failed"
+
+
 def test_anothers_domain_is_not_touched(
     write: Callable[..., Verdict], request: pytest.FixtureRequest
 ) -> None:
@@ -228,6 +244,15 @@ def test_a_domain_is_removed_or_ended_only_as_it_was_read(neo4j: Neo4j) -> None:
     asked(where, lambda graph: graph.leave(stale, remove=True))
     asked(where, lambda graph: graph.leave(found, remove=False))
     assert (domain_of(neo4j)["status"], logs_of(neo4j)[0]["status"]) == ("failed", "failed")
+    assert logs_of(neo4j)[0]["error_message"] == UNTOLD
+    assert asked(where, lambda graph: graph.write(state, "here", given=False))[0] is Verdict.WRITE
+    neo4j.query("MATCH (d:Domain {name: 'docs'}) SET d.status = 'ready', d.trained_at = datetime()")
+    (found,) = asked(where, lambda graph: graph.owned("here"))
+    assert (found.status, found.going) == ("ready", True)
+    asked(where, lambda graph: graph.leave(found, remove=False))
+    assert (domain_of(neo4j)["status"], logs_of(neo4j)[0]["status"]) == ("ready", "failed")
+    (found,) = asked(where, lambda graph: graph.owned("here"))
+    assert not found.going
     asked(where, lambda graph: graph.leave(found, remove=True))
     rows = neo4j.query("MATCH (n) RETURN coalesce(n.name, n.id) AS which")
     assert [row["which"] for row in rows] == ["theirs", "theirs"]

@@ -17,7 +17,9 @@ from neo4j.exceptions import AuthError, DriverError, Forbidden, Neo4jError
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import CONTROLS
 from domaintraining.controller.graph.model import (
+    GOING,
     MOST_LINES,
+    UNTOLD,
     Domain,
     GraphDownError,
     Verdict,
@@ -44,19 +46,30 @@ MATCH (d:Domain {{name: $name}})
 RETURN {FIELDS}, all(key IN keys($properties) WHERE d[key] = $properties[key]) AS intact
 LIMIT 2
 """
-OWNED: Final = f"MATCH (d:Domain {{owner_cluster: $cluster}}) RETURN {FIELDS}, true AS intact ORDER BY d.name"
+OWNED: Final = f"""
+MATCH (d:Domain {{owner_cluster: $cluster}})
+RETURN {FIELDS}, true AS intact,
+    EXISTS {{ MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog) WHERE l.status IN $going }} AS going
+ORDER BY d.name
+"""
+FAIL: Final = "SET l.status = 'failed', l.error_message = $untold, l.completed_at = datetime()"
 LOCK: Final = """
 MERGE (d:Domain {name: $name})
 ON CREATE SET d += $created, d.created_at = datetime()
 SET d.owner_lock = true
 REMOVE d.owner_lock
 """
-WRITE: Final = """
-MATCH (d:Domain {name: $name})
+WRITE: Final = f"""
+MATCH (d:Domain {{name: $name}})
 SET d += $properties, d.updated_at = datetime()
 WITH d
+OPTIONAL MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog)
+    WHERE l.status IN $going AND NOT l.id IN [log IN $logs | log.id]
+WITH d, collect(l) AS ends
+FOREACH (l IN ends | {FAIL})
+WITH d
 UNWIND $logs AS log
-MERGE (l:TrainingLog {id: log.id})
+MERGE (l:TrainingLog {{id: log.id}})
 SET l += log.properties
 SET l.log_messages = (coalesce(l.log_messages, [])
     + [line IN log.lines WHERE NOT line IN coalesce(l.log_messages, [])])[-$most..]
@@ -67,11 +80,13 @@ MATCH (d:Domain {name: $name, owner: $owner, owner_cluster: $cluster, owner_uid:
 """
 REMOVE: Final = f"{AS_READ} OPTIONAL MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog) DETACH DELETE l, d"
 SETTLE: Final = f"""{AS_READ}
-SET d.status = CASE WHEN d.trained_at IS NULL THEN 'failed' ELSE 'ready' END, d.updated_at = datetime()
+SET d.status = CASE WHEN d.trained_at IS NULL THEN 'failed' ELSE 'ready' END, d.updated_at = datetime(),
+    d.written = ''
 WITH d
-MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog) WHERE l.status IN ['pending', 'training']
-SET l.status = 'failed', l.error_message = 'its DomainTraining is gone', l.completed_at = datetime()
+MATCH (d)-[:HAS_TRAINING_LOG]->(l:TrainingLog) WHERE l.status IN $going
+{FAIL}
 """
+ENDS: Final[dict[str, Any]] = {"going": GOING, "untold": UNTOLD}
 REFUSALS: Final = ("Neo.ClientError.Statement.", "Neo.ClientError.Schema.", "Neo.DatabaseError.Schema.")
 FAULTS: Final = (Neo4jError, DriverError, OSError)
 PASSING: Final = frozenset({"Neo.ClientError.Schema.ConstraintValidationFailed"})
@@ -130,9 +145,8 @@ class Neo4jGraph:
                 for one in wanted.logs
             ]
             properties = {**wanted.properties, **mine}
-            await _run(
-                transaction, WRITE, name=wanted.domain, properties=properties, logs=logs, most=MOST_LINES
-            )
+            which = {"name": wanted.domain, "properties": properties, "logs": logs}
+            await _run(transaction, WRITE, **which, most=MOST_LINES, **ENDS)
             await transaction.commit()
             return verdict, found
 
@@ -157,7 +171,7 @@ class Neo4jGraph:
     async def owned(self, cluster: str) -> list[Domain]:
         """All domains that a cluster owns."""
         async with self._transaction(neo4j.READ_ACCESS) as transaction:
-            result = await transaction.run(OWNED, cluster=cluster)
+            result = await transaction.run(OWNED, cluster=cluster, going=GOING)
             return [_domain(record.data()) async for record in result]
 
     async def leave(self, domain: Domain, *, remove: bool) -> None:
@@ -170,7 +184,7 @@ class Neo4jGraph:
             "written": domain.written,
         }
         async with self._transaction(neo4j.WRITE_ACCESS) as transaction:
-            await _run(transaction, REMOVE if remove else SETTLE, **which)
+            await _run(transaction, REMOVE if remove else SETTLE, **which, **ENDS)
             await transaction.commit()
 
     async def close(self) -> None:
@@ -258,4 +272,9 @@ def _domain(record: Mapping[str, Any]) -> Domain:
     """A record as values of the right kind: others may have written the node."""
     texts = {key: value for key, value in record.items() if isinstance(value, str)}
     rank = record.get("rank")
-    return Domain(**texts, rank=rank if isinstance(rank, int) else 0, intact=record.get("intact") is True)
+    return Domain(
+        **texts,
+        rank=rank if isinstance(rank, int) else 0,
+        going=record.get("going") is True,
+        intact=record.get("intact") is True,
+    )

@@ -2,9 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from domaintraining.controller.graph.model import MOST_LINES, Domain, Verdict, Wanted, judge, ownership
+from domaintraining.controller.graph.model import (
+    GOING,
+    MOST_LINES,
+    UNTOLD,
+    Domain,
+    Verdict,
+    Wanted,
+    judge,
+    ownership,
+)
 from domaintraining.errors import DomainTrainingError
 
 
@@ -48,13 +58,13 @@ class MemoryGraph:
     async def owned(self, cluster: str) -> list[Domain]:
         """All domains that a cluster owns."""
         await self._begin("owned")
-        found = (self._found(name, {}) for name in sorted(self.domains))
+        found = (self._owned(name) for name in sorted(self.domains))
         return [one for one in found if one is not None and one.owner and one.cluster == cluster]
 
     async def leave(self, domain: Domain, *, remove: bool) -> None:
         """Remove a domain, or end its status, where it is as it was read."""
         await self._begin(f"leave {domain.name}")
-        if self._found(domain.name, {}) != domain:
+        if self._owned(domain.name) != domain:
             return
         self.writes += 1
         ours = [key for key, log in self.logs.items() if log["domain"] == domain.name]
@@ -64,10 +74,8 @@ class MemoryGraph:
                 del self.logs[key]
             return
         node = self.domains[domain.name]
-        node["status"] = "ready" if node.get("trained_at") else "failed"
-        for key in ours:
-            if self.logs[key]["status"] in {"pending", "training"}:
-                self.logs[key]["status"] = "failed"
+        node |= {"status": "ready" if node.get("trained_at") else "failed", "written": ""}
+        self._end(domain.name, set())
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -77,6 +85,18 @@ class MemoryGraph:
         await asyncio.sleep(self.delay)
         if self.error is not None:
             raise self.error
+
+    def _owned(self, name: str) -> Domain | None:
+        found = self._found(name, {})
+        return replace(found, going=bool(self._going(name))) if found is not None else None
+
+    def _going(self, name: str) -> list[str]:
+        """Ids of the logs of a domain that say that their run goes."""
+        return [key for key, log in self.logs.items() if log["domain"] == name and log["status"] in GOING]
+
+    def _end(self, name: str, told: set[str]) -> None:
+        for key in set(self._going(name)) - told:
+            self.logs[key] |= {"status": "failed", "error_message": UNTOLD}
 
     def _found(self, name: str, properties: Mapping[str, Any]) -> Domain | None:
         node = self.domains.get(name)
@@ -101,6 +121,7 @@ class MemoryGraph:
         node = self.domains.setdefault(wanted.domain, {"name": wanted.domain, **wanted.created})
         node |= wanted.properties
         node |= ownership(wanted, cluster)
+        self._end(wanted.domain, {log.id for log in wanted.logs})
         for log in wanted.logs:
             kept = self.logs.setdefault(log.id, {"domain": wanted.domain, "log_messages": []})
             kept |= log.properties

@@ -17,6 +17,10 @@ PROGRESS: Final = frozenset({"current_step", "progress_percent"})
 """Properties of a TrainingLog that move all the time while a run goes."""
 MOST_LINES: Final = 200
 """Log messages that a TrainingLog keeps, the newest."""
+GOING: Final = ("pending", "training")
+"""Statuses of a run, and of a domain, that say that something goes on."""
+UNTOLD: Final = "no DomainTraining tells any more how it goes"
+"""Error message of a run that was going when its resource went, trained another domain or left the graph."""
 Value = str | int | float | datetime | None
 """A property; None removes it."""
 
@@ -61,6 +65,8 @@ class Domain:
     """How far the run was that it was written for last, see `Wanted.rank`."""
     written: str = ""
     """Digest of what was written last."""
+    going: bool = False
+    """Whether a log says that its run goes; told of domains that are owned alone."""
     intact: bool = True
     """Whether it holds what is to be written; where nothing is, it does."""
 
@@ -195,7 +201,10 @@ class Graph(Protocol):
         """A domain; None where there is none."""
 
     async def write(self, wanted: Wanted, cluster: str, *, given: bool) -> tuple[Verdict, Domain | None]:
-        """Write in one transaction, as far as `judge` lets it; gives what it said, and of which domain."""
+        """Write in one transaction, as far as `judge` lets it; gives what it said, and of which domain.
+
+        Logs that say that a run goes, and are not among those wanted, have failed.
+        """
 
     async def constrain(self) -> str:
         """Make names of domains unique; gives why that was refused, empty: it was not."""

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from domaintraining.controller.graph.model import Domain
+from domaintraining.controller.graph.model import GOING, Domain
 from domaintraining.controller.workqueue import Key
-
-UNDONE = frozenset({"pending", "training"})
 
 
 class Known(NamedTuple):
@@ -47,6 +45,6 @@ def to_leave(owned: Iterable[Domain], known: Mapping[Key, Known], namespace: str
             continue
         moved = resource is None or resource.synced
         remove = one.policy == "Delete" and moved
-        if remove or one.status in UNDONE:
+        if remove or one.going or one.status in GOING:
             found.append(Left(one, key, remove=remove))
     return found

@@ -9,7 +9,7 @@ import pytest
 from domaintraining.api.reasons import Reason
 from domaintraining.controller.cluster import DOMAIN_TRAINING, ClusterError
 from domaintraining.controller.graph.memory import MemoryGraph
-from domaintraining.controller.graph.model import Domain, GraphDownError, Log, Owner, Verdict, Wanted
+from domaintraining.controller.graph.model import UNTOLD, Domain, GraphDownError, Log, Owner, Verdict, Wanted
 from domaintraining.controller.graph.sync import GraphSync, Said
 from domaintraining.controller.graph.told import cluster_id, sweep
 from domaintraining.controller.memory import MemoryCluster
@@ -249,6 +249,29 @@ def test_a_sweep_that_comes_late_goes_by_what_is_there_then() -> None:
     sweep(queue.sync, cluster, None, [cluster.objects[DOMAIN_TRAINING, "team", "docs"]])
     queue.work()
     assert set(queue.graph.domains) == {"second"}
+
+
+@pytest.mark.parametrize("left", ["gone", "moved", "disabled"])
+def test_no_log_says_for_ever_that_a_run_goes(left: str) -> None:
+    """Also where the domain is served meanwhile, and it is said once."""
+    spec = {"domain": "elsewhere"} if left == "moved" else {"graph": {"enabled": False}}
+    there = [] if left == "gone" else [training("docs", "uid-docs", **spec)]
+    queue = Queue()
+    going = Log("log", {"run": 2, "status": "training"})
+    state = wanted(properties={"status": "ready", "deletion_policy": "Retain"}, logs=(going,))
+    queue.offer(state)
+    queue.work()
+    queue.graph.domains["docs"]["trained_at"] = "2026-11-23T11:30:00Z"
+    for _ in range(2):
+        sweep(queue.sync, MemoryCluster(*there), None, there)
+        queue.work()
+    assert (queue.graph.domains["docs"]["status"], queue.graph.logs["log"]["status"]) == ("ready", "failed")
+    assert queue.graph.logs["log"]["error_message"] == UNTOLD
+    assert queue.graph.calls.count("leave docs") == 1
+    queue.sync.forget(state.owner.key)
+    queue.offer(state)
+    queue.work()
+    assert queue.graph.logs["log"]["status"] == "training", "it is there again, with its run"
 
 
 def test_a_domain_that_was_removed_is_not_told_as_written() -> None:
