@@ -20,10 +20,11 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.limited import Limited
+from domaintraining.trainer.data.augment import MOST as MOST_REWORDINGS
 from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.data.split import closed_types
 from domaintraining.trainer.datavector import data_vector, embedded_texts
-from domaintraining.trainer.prompts.export import text_digest
+from domaintraining.trainer.prompts.export import digests, digests_that_fit, text_digest
 from domaintraining.trainer.prompts.prompt import entity_lines, filled_messages
 from domaintraining.trainer.scoring.comparison import Documents
 from domaintraining.trainer.search.finished import Found
@@ -110,12 +111,13 @@ class SimilarDomains:
         self._near = ranked(
             self._offers, {task: known.get(task, frozenset()) for task in run.tasks}, self.vector
         )
+        fitting = self._fitting()
         apart = frozenset(alike_text(one.text) for part in (parts.validation, parts.test) for one in part)
         most = run.optimizer.bootstrapped_demos + run.optimizer.labeled_demos
         for task in run.tasks:
             chosen: list[_Candidate] = []
             shown: set[str] = set()
-            for near in sorted(self._near, key=lambda one: (one.distance.get(task, 9.0), one.offer.name)):
+            for near in sorted(fitting, key=lambda one: (one.distance.get(task, 9.0), one.offer.name)):
                 offered = near.offer.task(task)
                 if task not in near.distance or offered is None or self._has_seen_too_much(near.offer):
                     continue
@@ -132,6 +134,34 @@ class SimilarDomains:
                 task: [one.near.offer.name for one in chosen] for task, chosen in self._candidates.items()
             },
         )
+
+    def _fitting(self) -> list[Near]:
+        """The domains, nearest first, of which one may win for each task and the manifest still has room for
+        the texts that they had seen, for those of all demos that are tried, and for rewordings.
+        """
+        run, material = self._run, self._material
+        known = digests(material.seen())
+        described = {**material.described(), "seen": known, "heldOut": sorted(self._held_out)}
+        if self.vector is not None:
+            described["dataVector"] = wire(self.vector)
+        options = run.optimizer
+        demos = (
+            options.similar_domains * (options.bootstrapped_demos + options.labeled_demos) * len(run.tasks)
+        )
+        room = digests_that_fit(described) - demos - (MOST_REWORDINGS if run.data.augment else 0)
+        fitting: list[Near] = []
+        others: list[set[str]] = [set()]
+        for near in self._near:
+            own = set(near.offer.seen).difference(known)
+            if all(len(own | other) <= room for other in others):
+                fitting.append(near)
+                others += [own] if len(run.tasks) > 1 else []
+        if lost := len(self._near) - len(fitting):
+            words = (
+                f"{lost} similar domains are not tried: the manifest has no room for the texts they had seen"
+            )
+            self.notes["room"] = words
+        return fitting
 
     def _seen_here(self, offer: Offer) -> set[str]:
         return self._held_out.intersection(offer.seen)

@@ -20,6 +20,7 @@ from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.doctor.words import advice
 from domaintraining.trainer.progress import Measured as MeasuredStep
 from domaintraining.trainer.prompts.export import (
+    check_room,
     digests,
     manifest,
     requests_of,
@@ -114,6 +115,7 @@ class _Stages:
 
     def tell_dataset(self) -> None:
         """Report the samples before the first call."""
+        check_room(self._data(digests(self._material.seen())), self._augmenting.calls)
         dataset = told_dataset(self._material, self._documents)
         auto, why = self._run.auto, self._material.auto_reason
         self._session.reporter.update(dataset=dataset, auto=auto, auto_reason=why)

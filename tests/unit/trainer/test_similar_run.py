@@ -11,7 +11,8 @@ import pytest
 from domaintraining.api.report import RESULT_KEY, Prompts
 from domaintraining.api.similar import Offer, offer_digest
 from domaintraining.trainer.calls.server import ScriptedServer
-from domaintraining.trainer.main import SUCCESS, attempt
+from domaintraining.trainer.main import NEEDS_A_CHANGE, SUCCESS, attempt
+from domaintraining.trainer.prompts import export
 from domaintraining.trainer.prompts.export import text_digest
 from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
@@ -194,3 +195,33 @@ def test_a_budget_that_ends_while_they_are_tried_keeps_mipros_own(tmp_path: Path
     more = Given(tmp_path, taught, [offer("manuals")], "cut")
     assert more.manifest["similar"]["won"] == {"entities": "manuals"}
     assert more.prompts.entities == whole.prompts.entities
+
+
+def test_a_domain_whose_texts_the_manifest_has_no_room_for_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names all texts that the winner's training had seen; a smaller one is tried, and status tells."""
+    seen = [text_digest(str(number)) for number in range(1_000)]
+    monkeypatch.setattr(export, "MANIFEST_LIMIT", 80_000)
+    large, small = offer("manuals", seen=seen), offer("small", "Look.", seen=seen[:100])
+    given = Given(tmp_path, taught, [large, small])
+    told = {one["name"]: one["validationF1"] for one in given.manifest["similar"]["considered"]}
+    assert (told["manuals"], list(told["small"])) == ({}, ["entities"])
+    assert given.sink.report.dataset
+    assert "1 similar domains are not tried" in given.sink.report.dataset.warnings[0]
+    monkeypatch.undo()
+    (tmp_path / "roomy").mkdir()
+    given = Given(tmp_path / "roomy", taught, [large, small])
+    assert given.manifest["similar"]["won"] == {"entities": "manuals"}
+
+
+def test_samples_that_no_manifest_holds_are_told_before_the_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MANIFEST_LIMIT", 11_000)
+    (tmp_path / "samples.jsonl").write_text("\n".join(json.dumps(row) for row in samples(40)))
+    server = ScriptedServer(taught)
+    code, error = attempt(make_run(), Folders(tmp_path), RecordedReport(), lambda *_: server)
+    assert code == NEEDS_A_CHANGE
+    assert error
+    assert (error.reason, server.bodies) == ("ResultTooLarge", [])

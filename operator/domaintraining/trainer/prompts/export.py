@@ -24,6 +24,14 @@ from domaintraining.trainer.search.program import Extraction, program_prompt
 _FORM_KEY: Final = "form"
 MANIFEST_BLANKS: Final = 50_000
 """What a manifest grows by where somebody writes it with blanks."""
+MANIFEST_LIMIT: Final = MAX_PROMPTS_BYTES // 2
+"""Most characters of a manifest, see `api.report.Prompts`."""
+DIGEST_LENGTH: Final = 68
+"""Characters of a text's digest in a manifest."""
+KEPT_BACK: Final = 40_000
+"""Characters kept back for what the search finds: the doctor's findings, similar domains, a table of models."""
+LEAST_KEPT_BACK: Final = 8_000
+"""The same where nothing of it is long; with less a run isn't worth its calls."""
 
 
 def text_digest(text: str) -> str:
@@ -69,6 +77,39 @@ def check_size(what: str, texts: Iterable[str], limit: int) -> None:
         raise DomainTrainingError(Reason.RESULT_TOO_LARGE, message)
 
 
+def check_room(described: Mapping[str, Any], rewordings: int) -> None:
+    """Refuse, before the first call, samples that no manifest would hold.
+
+    Args:
+        described: what is known of the manifest.
+        rewordings: how many texts may be made.
+
+    Raises:
+        DomainTrainingError: it would have too many characters (ResultTooLarge).
+    """
+    _check_manifest(described, LEAST_KEPT_BACK + DIGEST_LENGTH * rewordings)
+
+
+def _check_manifest(described: Mapping[str, Any], further: int = 0) -> None:
+    """Refuse a manifest that would not be published.
+
+    Raises:
+        DomainTrainingError: it has too many characters (ResultTooLarge).
+    """
+    size = len(json.dumps(described)) + further
+    if size > MANIFEST_LIMIT:
+        message = (
+            f"manifest.json: {size:,} characters, and at most {MANIFEST_LIMIT:,} can be kept; it names each "
+            "sample and each rewording by a digest: give fewer samples, or leave out spec.dataset.augment"
+        )
+        raise DomainTrainingError(Reason.RESULT_TOO_LARGE, message)
+
+
+def digests_that_fit(described: Mapping[str, Any]) -> int:
+    """Digests of texts that a manifest has room for beside what is known of it; negative: it has none."""
+    return (MANIFEST_LIMIT - KEPT_BACK - len(json.dumps(described))) // DIGEST_LENGTH
+
+
 def task_prompt(program: Extraction, run: Run, number: int) -> TaskPrompt:
     """A program's prompt with what status and manifest say about it; `number` is the run it is from."""
     instruction, messages = program_prompt(program)
@@ -87,6 +128,7 @@ def whole_prompts(prompts: Mapping[Task, TaskPrompt], metrics: Metrics, describe
     Raises:
         DomainTrainingError: they don't fit into a ConfigMap (ResultTooLarge).
     """
+    _check_manifest(described)
     files = [text for task, prompt in prompts.items() for text in prompt.files.files(task).values()]
     check_size("the revision", [*files, dump(described)], MAX_PROMPTS_BYTES - MANIFEST_BLANKS)
     return Prompts(

@@ -5,7 +5,10 @@ import json
 import dspy
 import pytest
 
+from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import Task
+from domaintraining.api.status import Metrics
+from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.prompts.export import (
     digests,
     input_lengths,
@@ -14,6 +17,7 @@ from domaintraining.trainer.prompts.export import (
     task_files,
     task_prompt,
     text_digest,
+    whole_prompts,
 )
 from domaintraining.trainer.prompts.prompt import Form
 from domaintraining.trainer.search.program import Extraction, examples, program_prompt
@@ -111,3 +115,14 @@ def test_texts_stand_in_the_manifest_as_digests() -> None:
 def test_input_lengths_are_characters(lengths: list[int], told: dict[str, int]) -> None:
     """Median, 95th percentile and longest text."""
     assert input_lengths(["x" * length for length in lengths]) == told
+
+
+def test_a_manifest_that_is_not_taken_is_told_as_such() -> None:
+    """Not as an error of the program, which would be tried again."""
+    prompt = task_prompt(trained("entities"), make_run(), 1)
+    described = {"seen": [text_digest(str(number)) for number in range(6_700)]}
+    with pytest.raises(DomainTrainingError) as refused:
+        whole_prompts({"entities": prompt}, Metrics(), described)
+    assert refused.value.reason is Reason.RESULT_TOO_LARGE
+    fitting = {"seen": described["seen"][:6_600]}
+    assert whole_prompts({"entities": prompt}, Metrics(), fitting).manifest == fitting
