@@ -10,13 +10,20 @@ starts one run and never a second, whoever is killed when.
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from domaintraining.api.retrain import OnChange
 from domaintraining.controller.checks import STARTS_A_RUN, Concluded, OpenCheck, World
 from domaintraining.controller.observed import Observed, Resource, Revision
 from domaintraining.controller.promotion import last_of_spec, origins, promoted_served
 from domaintraining.controller.revisions import completion_time
+
+LATE: Final = 0.25
+"""Part of the period after which a look is long overdue: not by a busy queue, but by an outage."""
+SLOTS_WITHIN: Final = 3600.0
+"""Seconds within which all that are long overdue are looked at, or a part of the period where it is short."""
+SLOT: Final = 120.0
+"""Length of a slot: as long as a look may be late, and as short as few share one."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,8 @@ def due(observed: Observed, seen: Seen, period: float) -> float | None:
     since = settled.time if settled else (completion_time(last) if last is not None else None)
     if since is None:
         return 0.0
-    return left_of(period * spread(observed.resource.uid), since, observed.now)
+    left = left_of(period * spread(observed.resource.uid), since, observed.now)
+    return left if left >= -period * LATE else slot(observed.resource.uid, period, observed.now)
 
 
 def left_of(wait: float, since: str, now: datetime) -> float:
@@ -201,6 +209,21 @@ def left_of(wait: float, since: str, now: datetime) -> float:
     return wait - max(gone, 0.0) if gone >= -wait else 0.0
 
 
+def slot(uid: str, period: float, now: datetime) -> float:
+    """Seconds until the slot of a resource whose time is long past; 0 within it.
+
+    After an outage, or an upgrade from a release without checks, the time of all is past. Each waits for a
+    slot of its own, which the clock and its uid give: so a new process knows it too.
+    """
+    window = min(period * LATE, SLOTS_WITHIN)
+    since = (now.timestamp() - window * _fraction(f"slot of {uid}")) % window
+    return 0.0 if since < SLOT else window - since
+
+
 def spread(uid: str) -> float:
     """0.75 to 1.25, always the same for one resource: many are not looked at in the same minute."""
-    return 0.75 + 0.5 * int(hashlib.sha256(uid.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    return 0.75 + 0.5 * _fraction(uid)
+
+
+def _fraction(text: str) -> float:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF

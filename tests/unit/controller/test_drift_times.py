@@ -1,15 +1,19 @@
 """When looks and checks are due: no look too many, no time that can't be counted, not all at once."""
 
+import asyncio
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domaintraining.api.names import check_name
 from domaintraining.controller.checks import RECORD_KEY, Checks
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, POD
-from domaintraining.controller.drift import left_of
+from domaintraining.controller.drift import Seen, due, left_of, slot
 from domaintraining.controller.lookout import LOOK_AGAIN
+from domaintraining.controller.observe import observe, read_resource
+from domaintraining.controller.observed import Observed
 from tests.unit.controller.drifting import (
     VOLUME,
     answer,
@@ -97,6 +101,61 @@ def test_a_far_time_of_a_failure_is_no_time(reason: str) -> None:
     write(world, kept.model_copy(update={"current": far}))
     world.settle()
     assert check_jobs(world) == ["docs-check-2"]
+
+
+def test_after_an_outage_not_all_are_looked_at_at_once() -> None:
+    """Of 200 few begin together, and within an hour all did; each by itself, so a restart changes nothing."""
+    world = drifting(VOLUME)
+    period = float(world.settings.check_seconds)
+    later(world, 10 * period)
+    crowd = dict(enumerate(crowd_of(world, 200)))
+    together = []
+    for second in range(0, 3601, 10):
+        now = world.now + timedelta(seconds=second)
+        begun = [key for key, one in crowd.items() if due(replace(one, now=now), Seen(), period) == 0]
+        for key in begun:
+            del crowd[key]
+        together.append(len(begun))
+    assert crowd == {}
+    assert max(together) <= 15
+    assert sum(together[:30]) <= 40, "in the first five minutes"
+
+
+def crowd_of(world: World, size: int) -> list[Observed]:
+    """Resources that differ by their uid alone."""
+    one = asyncio.run(observe(world.cluster, read_resource(world.resource), world.now))
+    return [
+        replace(one, resource=replace(one.resource, uid=f"uid-{number}", name=f"docs-{number}"))
+        for number in range(size)
+    ]
+
+
+@pytest.mark.parametrize("period", [1.0, 60.0, 21_600.0, 604_800.0])
+@pytest.mark.parametrize("uid", ["uid-1", "uid-2", "uid-3"])
+def test_who_waits_for_a_slot_is_in_it_then(period: float, uid: str) -> None:
+    """Also a little late; it is never more than an hour ahead."""
+    now = datetime(2026, 11, 23, 13, 7, 11, tzinfo=UTC)
+    wait = slot(uid, period, now)
+    assert 0 <= wait <= 3600
+    for late in (0.001, 30, 110):
+        assert slot(uid, period, now + timedelta(seconds=wait + late)) == 0 or wait == 0
+
+
+def test_a_volume_that_is_long_overdue_waits_for_its_slot() -> None:
+    """Within an hour, and it needs to be looked at then alone."""
+    world = drifting(VOLUME)
+    later(world, 10 * world.settings.check_seconds + 1800)
+    slots = 0
+    for _ in range(3):
+        again = world.settle()
+        if check_jobs(world):
+            break
+        slots += 1
+        assert again is not None
+        assert again <= 3600
+        later(world, again + 1)
+    assert slots <= 1
+    assert check_jobs(world) == ["docs-check-1"]
 
 
 def write(world: World, kept: Checks) -> None:
