@@ -21,6 +21,7 @@ from domaintraining.controller.revisions import (
     completion_time,
     dataset_of,
     metrics_of,
+    mode_of,
     model_named,
     prompt_config,
     reused_from,
@@ -85,12 +86,17 @@ def _handled(observed: Observed) -> str | None:
 
 
 def _auto(observed: Observed) -> str | None:
-    """The mode that runs: as the trainer chose it, else as the run says; before a run, what the spec says."""
+    """The mode that runs: as the trainer chose it, else as the run says; before a run, what the spec says.
+
+    A run that was reused had its trainer elsewhere: its revision tells.
+    """
     record, before, report = observed.record, observed.resource.status, observed.report.report
     if record is None:
         return observed.resource.spec.auto
     same_run = before.run is not None and before.run.number == record.run.number
     chosen = report.auto if report else None
+    last = _last(observed)
+    chosen = chosen or (mode_of(last) if reused_from(last) else None)
     return chosen or (before.auto if same_run else None) or record.run.auto
 
 

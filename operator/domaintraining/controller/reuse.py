@@ -21,6 +21,7 @@ from domaintraining.api.spec import TASKS
 from domaintraining.api.status import Metrics, TaskMetrics, wire
 from domaintraining.controller.acceptance import judge
 from domaintraining.controller.apply import attempt_of, put
+from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, Cluster
 from domaintraining.controller.decide import Plan
 from domaintraining.controller.manifests import ROLE_PROMPT, build_data, build_revision, build_run
@@ -38,6 +39,12 @@ FILES: Final = {
     "dspy": "dspy.json",
     "prompt": "prompt.txt",
 }
+
+OF_THE_RESULT: Final = (
+    *("accepted", "baseline", "baselineModel", "before", "doctor", "models", "similar"),
+    *("startTime", "completionTime", "retrain"),
+)
+"""Keys of a manifest that revision 0 does not have."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ async def reuse(
     attempt = attempt_of(observed, plan, preflight, run)
     await put(cluster, build_run(resource, run, attempt, settings.ca_bundle))
     await put(cluster, build_revision(resource, 0, run.hash, _baseline(source, run)))
-    data = _taken_over(source, run, observed, preflight)
+    data = _taken_over(source, run, attempt, observed)
     await put(cluster, build_revision(resource, run.number, run.hash, data, source.revision.baseline))
     return True
 
@@ -159,7 +166,7 @@ def _is_whole(data: Mapping[str, str], run: Run, *further: str) -> bool:
     return True
 
 
-def _taken_over(source: Source, run: Run, observed: Observed, preflight: Preflight) -> dict[str, str]:
+def _taken_over(source: Source, run: Run, attempt: Attempt, observed: Observed) -> dict[str, str]:
     """The files of the revision, with a manifest of this resource's own."""
     manifest, acceptance = source.revision.manifest, observed.resource.spec.acceptance
     judged = judge(metrics_of(source.revision), run.tasks, acceptance)
@@ -174,8 +181,9 @@ def _taken_over(source: Source, run: Run, observed: Observed, preflight: Preflig
         "promoted": bool(accepted),
         "before": {task: wire(own) for task in run.tasks},
         "reusedFrom": {"name": source.name, "revision": source.revision.number},
+        "startTime": attempt.start_time,
         "completionTime": rfc3339(observed.now),
-        "dataDigest": preflight.data_digest,
+        "dataDigest": attempt.data_digest,
         "retrain": "",
     }
     return {**source.revision.data, MANIFEST_KEY: dump(said)}
@@ -198,6 +206,6 @@ def _baseline(source: Source, run: Run) -> dict[str, str]:
     }
     if "baselineModel" in said:
         said["model"] = said["baselineModel"]
-    for key in ("accepted", "baseline", "baselineModel", "before", "doctor", "models", "similar"):
+    for key in OF_THE_RESULT:
         said.pop(key, None)
     return {**source.revision.baseline, MANIFEST_KEY: dump(said)}

@@ -14,13 +14,16 @@ from domaintraining.api.report import MANIFEST_KEY, Prompts, TaskPrompt
 from domaintraining.api.run import Origin, Run
 from domaintraining.api.runs import PromptConfig, ReusedFrom, TaskPromptStatus
 from domaintraining.api.scalars import Short, Time
-from domaintraining.api.spec import TASKS, Task
+from domaintraining.api.spec import TASKS, Auto, Task
 from domaintraining.api.status import DatasetStatus, Metrics, wire
 from domaintraining.controller.observed import Object, Revision
 
 TIME: Final = TypeAdapter[str](Time)
 SHORT: Final = TypeAdapter[str](Short)
 COMPARISON: Final = TypeAdapter[list[ComparedModel]](Comparison)
+COUNTS: Final[dict[Task, str]] = {"entities": "entity_types", "relations": "relation_types"}
+MODES: Final[tuple[Auto, ...]] = ("light", "medium", "heavy", "manual")
+"""What a trainer runs: adaptive has become one of them."""
 LONGEST_INSTRUCTION: Final = 2048
 BASELINE: Final = "baseline."
 """Prefix of keys in a revision's binaryData: its baseline's files, for tasks that had no prompt before."""
@@ -257,10 +260,28 @@ def reused_from(revision: Revision | None) -> ReusedFrom | None:
 
 
 def dataset_of(revision: Revision | None) -> DatasetStatus | None:
-    """The samples of a run that was reused, as far as its manifest tells of them."""
+    """The samples of a run that was reused, as far as its revision tells of them."""
     if revision is None or reused_from(revision) is None:
         return None
     try:
-        return DatasetStatus.model_validate(revision.manifest.get("dataset"))
+        told = DatasetStatus.model_validate(revision.manifest.get("dataset"))
     except ValidationError:
         return None
+    types = {field: _types(revision, task) for task, field in COUNTS.items()}
+    return told.model_copy(update=types)
+
+
+def _types(revision: Revision, task: Task) -> int:
+    """Length of a task's closed list of types, as its schema has it; 0 where that can't be read."""
+    try:
+        schema = json.loads(revision.data.get(f"{task}.schema.json", "{}"))
+        found = schema["properties"][task]["items"]["properties"]["type"]["enum"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return 0
+    return len(found) if isinstance(found, list) else 0
+
+
+def mode_of(revision: Revision | None) -> Auto | None:
+    """The mode that a revision's run ran with, as its manifest says; None where it names none."""
+    said = revision.manifest.get("auto") if revision is not None else None
+    return next((mode for mode in MODES if said == mode), None)

@@ -87,6 +87,44 @@ def test_status_tells_of_a_run_without_job_attempt_or_call() -> None:
     assert [(one["number"], one["reason"]) for one in status["history"]] == [(1, "Promoted")]
 
 
+def typed(body: JsonObject, *types: str) -> None:
+    """Prompts with a closed list of types, as a trainer publishes them."""
+    kinds = {"type": "object", "properties": {"type": {"type": "string", "enum": list(types)}}}
+    schema = {"type": "object", "properties": {"entities": {"type": "array", "items": kinds}}}
+    request = json.loads(body["data"]["entities.request.json"]) | {"format": schema}
+    body["data"]["entities.schema.json"] = json.dumps(schema)
+    body["data"]["entities.request.json"] = json.dumps(request)
+
+
+def test_times_mode_and_types_are_those_of_what_is_served_here() -> None:
+    """Nothing was started when the other's run was, adaptive has chosen already, and the types are known."""
+    spec = World().resource["spec"] | {"auto": "adaptive"}
+    body = made(spec=spec)
+    typed(body, "Software", "Team", "Host")
+    changed(body, auto="light", retrain="2026-11-20T08:00:00Z", startTime="2026-11-20T08:00:01Z")
+    world = world_with(body, spec=spec)
+    world.settle()
+    status, said = world.resource["status"], manifest(world, "docs-prompt-r1")
+    assert status["run"]["reusedFrom"] == {"name": "manuals", "revision": 1}
+    assert said["startTime"] == status["run"]["startTime"] == "2026-11-23T12:00:00Z"
+    assert said["startTime"] <= said["completionTime"]
+    assert status["auto"] == "light"
+    assert (status["dataset"]["entityTypes"], status["dataset"]["relationTypes"]) == (3, 0)
+    own = manifest(world, "docs-prompt-r0")
+    assert not {"startTime", "completionTime", "retrain"} & own.keys(), "as of a baseline that was made here"
+
+
+@pytest.mark.parametrize("auto", ["adaptive", "all", 1, None, ["light"]])
+def test_a_mode_that_is_none_is_not_told(auto: Any) -> None:
+    """Manifests of others are hostile input."""
+    spec = World().resource["spec"] | {"auto": "adaptive"}
+    body = made(spec=spec)
+    changed(body, auto=auto)
+    world = world_with(body, spec=spec)
+    world.settle()
+    assert world.resource["status"]["auto"] == "adaptive"
+
+
 def test_its_baseline_is_revision_0() -> None:
     """The baseline's own files and its numbers, though the other's r0 may be of a later run."""
     world = world_with(made())

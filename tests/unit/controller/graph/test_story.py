@@ -12,6 +12,7 @@ from domaintraining.controller.cluster import JOB
 from domaintraining.controller.graph.model import GraphDownError
 from tests.unit.controller.graph.world import GRAPH, GraphWorld
 from tests.unit.controller.test_killed import STORIES, Story
+from tests.unit.controller.test_reuse import changed, made
 from tests.unit.controller.world import BETTER, SPEC, WORSE
 
 DOWN = GraphDownError(Reason.GRAPH_UNAVAILABLE, "Neo4j at neo4j://graph:7687 does not answer")
@@ -233,3 +234,16 @@ def test_the_password_stands_nowhere() -> None:
     world.train(BETTER)
     told = json.dumps([world.content(), world.cluster.events], default=str)
     assert GRAPH.password not in told + repr(GRAPH) + repr(world.settings)
+
+
+def test_the_log_of_a_reused_run_begins_where_it_was_taken_over() -> None:
+    """Not days before the resource was there, when the other's run began."""
+    body = made()
+    changed(body, startTime="2026-11-20T08:00:01Z")
+    world = GraphWorld(SPEC)
+    world._put(body)
+    world.settle()
+    log = world.log(1)
+    assert world.conditions["Trained"] == ("True", "Reused")
+    assert log["started_at"] == log["completed_at"] == world.now
+    assert log["log_messages"][0] == "run 1 started at 2026-11-23T12:00:00Z"
