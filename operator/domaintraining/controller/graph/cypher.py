@@ -26,6 +26,8 @@ from domaintraining.controller.graph.model import (
     Wanted,
     judge,
     ownership,
+    seed_of,
+    seeded,
 )
 from domaintraining.controller.settings import GraphSettings
 from domaintraining.errors import DomainTrainingError
@@ -40,7 +42,8 @@ CONSTRAINTS: Final = (
 )
 FIELDS: Final = """d.name AS name, d.description AS description, d.llm_model AS llm_model, d.owner AS owner,
 d.owner_cluster AS cluster, d.owner_uid AS uid, d.owner_created AS created, d.deletion_policy AS policy,
-d.status AS status, d.owner_rank AS rank, d.written AS written"""
+d.status AS status, d.owner_rank AS rank, d.log_seed AS seed,
+d.written AS written"""
 READ: Final = f"""
 MATCH (d:Domain {{name: $name}})
 RETURN {FIELDS}, all(key IN keys($properties) WHERE d[key] = $properties[key]) AS intact
@@ -133,18 +136,18 @@ class Neo4jGraph:
             verdict = judge(found, wanted, cluster, given=given)
             if verdict is not Verdict.WRITE:
                 return verdict, found
-            mine = ownership(wanted, cluster)
-            fresh = {**wanted.created, **mine, "owner_rank": 0, "written": ""}
+            fresh = {**wanted.created, **ownership(wanted, cluster, ""), "owner_rank": 0, "written": ""}
             await _run(transaction, LOCK, name=wanted.domain, created=fresh)
             found = _single(await _read(transaction, wanted.domain, wanted.properties))
             verdict = judge(found, wanted, cluster, given=given)
             if verdict is not Verdict.WRITE:
                 return verdict, found
+            seed = seed_of(found, wanted)
             logs = [
                 {"id": one.id, "properties": dict(one.properties), "lines": list(one.lines)}
-                for one in wanted.logs
+                for one in seeded(wanted.logs, seed)
             ]
-            properties = {**wanted.properties, **mine}
+            properties = {**wanted.properties, **ownership(wanted, cluster, seed)}
             which = {"name": wanted.domain, "properties": properties, "logs": logs}
             await _run(transaction, WRITE, **which, most=MOST_LINES, **ENDS)
             await transaction.commit()

@@ -14,6 +14,8 @@ from domaintraining.controller.graph.model import (
     Wanted,
     judge,
     ownership,
+    seed_of,
+    seeded,
 )
 from domaintraining.errors import DomainTrainingError
 
@@ -46,7 +48,7 @@ class MemoryGraph:
         found = self._found(wanted.domain, wanted.properties)
         verdict = judge(found, wanted, cluster, given=given)
         if verdict is Verdict.WRITE:
-            self._write(wanted, cluster)
+            self._write(wanted, cluster, seed_of(found, wanted))
             self.writes += 1
         return verdict, found
 
@@ -113,16 +115,18 @@ class MemoryGraph:
             policy=node.get("deletion_policy", ""),
             status=node.get("status", ""),
             rank=node.get("owner_rank", 0),
+            seed=node.get("log_seed", ""),
             written=node.get("written", ""),
             intact=all(node.get(key) == value for key, value in properties.items()),
         )
 
-    def _write(self, wanted: Wanted, cluster: str) -> None:
+    def _write(self, wanted: Wanted, cluster: str, seed: str) -> None:
         node = self.domains.setdefault(wanted.domain, {"name": wanted.domain, **wanted.created})
         node |= wanted.properties
-        node |= ownership(wanted, cluster)
-        self._end(wanted.domain, {log.id for log in wanted.logs})
-        for log in wanted.logs:
+        node |= ownership(wanted, cluster, seed)
+        logs = seeded(wanted.logs, seed)
+        self._end(wanted.domain, {log.id for log in logs})
+        for log in logs:
             kept = self.logs.setdefault(log.id, {"domain": wanted.domain, "log_messages": []})
             kept |= log.properties
             said = kept["log_messages"] + [line for line in log.lines if line not in kept["log_messages"]]

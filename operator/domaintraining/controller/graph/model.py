@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from typing import Final, Protocol
+from uuid import NAMESPACE_OID, uuid5
 
 from domaintraining.api.reasons import Reason
 from domaintraining.controller.workqueue import Key
@@ -63,6 +64,8 @@ class Domain:
     status: str = ""
     rank: int = 0
     """How far the run was that it was written for last, see `Wanted.rank`."""
+    seed: str = ""
+    """Makes the ids of its logs others than those of an earlier resource, see `seed_of`."""
     written: str = ""
     """Digest of what was written last."""
     going: bool = False
@@ -102,6 +105,8 @@ class Wanted:
     """Of a domain that is not there yet, beside them."""
     logs: tuple[Log, ...] = ()
     """Of all runs that the cluster tells of, the last one last."""
+    adopted: bool = False
+    """Whether its resource took over runs of an earlier one: it was restored."""
     note: str = ""
     """What the condition says beside: what is not written, and why."""
 
@@ -173,7 +178,26 @@ def not_owned(wanted: Wanted, found: Domain | None) -> DomainTrainingError:
     return DomainTrainingError(Reason.DOMAIN_NOT_OWNED, f"domain {wanted.domain} is not touched: {words}")
 
 
-def ownership(wanted: Wanted, cluster: str) -> dict[str, Value]:
+def seed_of(found: Domain | None, wanted: Wanted) -> str:
+    """What the ids of the logs that are written are made with, beside `Log.id`; empty: nothing.
+
+    Runs of a resource that was made again count from 1 anew, and must not change the logs of the earlier one.
+    It is kept in the domain, so that it stays when that resource is restored.
+    """
+    if found is None:
+        return ""
+    is_new = bool(found.uid) and found.uid != wanted.owner.uid
+    return wanted.owner.uid if is_new and not wanted.adopted else found.seed
+
+
+def seeded(logs: Iterable[Log], seed: str) -> list[Log]:
+    """Logs by the ids under which they stand in the graph."""
+    if not seed:
+        return list(logs)
+    return [replace(one, id=str(uuid5(NAMESPACE_OID, f"{one.id}/{seed}"))) for one in logs]
+
+
+def ownership(wanted: Wanted, cluster: str, seed: str) -> dict[str, Value]:
     """The properties by which a domain is known to be a resource's, and how far it was written."""
     return {
         "owner": wanted.owner.text,
@@ -181,6 +205,7 @@ def ownership(wanted: Wanted, cluster: str) -> dict[str, Value]:
         "owner_uid": wanted.owner.uid,
         "owner_created": wanted.owner.created,
         "owner_rank": wanted.rank,
+        "log_seed": seed,
         "written": wanted.digest,
     }
 

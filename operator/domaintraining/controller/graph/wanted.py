@@ -72,8 +72,16 @@ def wanted(observed: Observed, plan: Plan, status: DomainTrainingStatus) -> Want
         properties=properties,
         created=_empty(domain, resource),
         logs=logs,
+        adopted=_has_adopted(observed),
         note=note,
     )
+
+
+def _has_adopted(observed: Observed) -> bool:
+    """Whether a run ended before the resource was made: then it was restored."""
+    made = _moment(observed.resource.created)
+    ended = [_moment(completion_time(one)) for one in observed.trained]
+    return made is not None and any(one is not None and one < made for one in ended)
 
 
 def log_id(domain: str, resource: Resource, run: int) -> str:
@@ -218,6 +226,7 @@ def _going(observed: Observed, record: RunRecord, plan: Plan, status: DomainTrai
     properties: dict[str, Value] = {
         "status": _going_status(observed, record, plan),
         "started_at": _moment(record.attempt.start_time),
+        "completed_at": None,
         "current_step": progress.step if progress else "initializing",
         "progress_percent": progress.percent if progress else 0,
         "metrics": _json(baseline or Metrics()),
