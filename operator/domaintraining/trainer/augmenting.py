@@ -18,7 +18,7 @@ import numpy as np
 
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
-from domaintraining.trainer.budget import BudgetSpent
+from domaintraining.trainer.budget import SLACK, BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.calls.wire import request_body
@@ -131,8 +131,12 @@ class Augmenting:
         parts = (self._material.search(task).validation for task in self._material.run.tasks)
         return sum(min(COMPARED, len(validation)) for validation in parts)
 
-    def make(self, connection: Connection) -> Material:
+    def make(self, connection: Connection, measuring: int) -> Material:
         """The material with the rewordings that can be used; of a run that wants none, as it was.
+
+        Args:
+            connection: calls to the first model.
+            measuring: calls that measure one model's prompts on the held-out documents.
 
         Raises:
             GivenUp: the run is being ended.
@@ -141,7 +145,7 @@ class Augmenting:
             return self._material
         run, parts = self._material.run, self._material.parts
         self._session.tally.enter("loading_data", "rewording train samples")
-        texts = self._asked(connection)
+        texts = self._asked(connection, measuring)
         known = [(one, text) for one, text in zip(self._wanted, texts, strict=True) if text is not _UNASKED]
         judge = Judge(parts.train, parts.validation, parts.test)
         used, refused = judge.judge((one, text or None) for one, text in known)
@@ -178,12 +182,13 @@ class Augmenting:
         tasks = {task: gain.described() for task, gain in gains.items()}
         return Judged({"augment": {**made.described(), "tasks": tasks}}, line)
 
-    def _asked(self, connection: Connection) -> list[str]:
+    def _asked(self, connection: Connection, measuring: int) -> list[str]:
         """The texts in the order of what is wanted; empty: unreadable, `_UNASKED`: the budget had no call."""
         run, counted = self._material.run, partial(self._session.tally.measured, "loading_data")
         bodies = [_body(run, one) for one in self._wanted]
         starts = sum(self._material.search(task).plan(run).validation for task in run.tasks)
         needed = starts + 2 * connection.task.slots  # whose answers may be on their way when it ends
+        needed += len(run.compare_with) * (starts + SLACK + measuring)  # before another model's turn
         with connection.limited(self._session.budget.leaving(needed)) as (calls, _):
             connection.task.expect_all(bodies)
             pool = ThreadPoolExecutor(max_workers=connection.task.slots, thread_name_prefix="reword")

@@ -3,8 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from domaintraining.api.budget import Limits, Spent, SpentOn
+
+SLACK: Final = 16
+"""Calls that may be on their way before those that score what the searches start from."""
 
 
 class BudgetSpent(BaseException):

@@ -1,10 +1,10 @@
 """The searches of one model's turn: all tasks at once, within the turn's part of the budget."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
+from domaintraining.trainer.budget import SLACK
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.compare import Turn
@@ -14,9 +14,6 @@ from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.search.optimize import Means, Setting, configure_dspy, optimize
 from domaintraining.trainer.search.rollouts import Rollouts
 from domaintraining.trainer.similar import SimilarDomains
-
-SLACK: Final = 16
-"""Calls that may be on their way before those that score what the searches start from."""
 
 
 def search_prompts(

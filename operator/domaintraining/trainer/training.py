@@ -178,7 +178,7 @@ class _Stages:
 
     def _augment(self, connection: Connection) -> None:
         """Further train samples, where the spec asks for them; made by the first model, for all of them."""
-        self._material = self._augmenting.make(connection)
+        self._material = self._augmenting.make(connection, self._documents.calls(self._run.tasks))
         self._note("augment", self._augmenting.line)
 
     def _try(self, connection: Connection, turn: Turn) -> Tried:

@@ -221,6 +221,18 @@ def test_a_budget_with_no_call_to_spare_makes_no_rewordings(tmp_path: Path) -> N
     assert run.told.startswith("augment: no rewordings are made, and training goes on without; the budget")
 
 
+def test_the_budget_keeps_what_every_model_needs(tmp_path: Path) -> None:
+    """The rewordings are made before all of them: 25 for the baseline, and what is left over after
+    40 calls and twice 4 slots for one model, and 40, 16 on their way and 30 held-out calls for the other.
+    """
+    rival = {"model": {"name": "b:1b", "digest": "sha256:9", "endpoint": "http://ollama", "source": "spec"}}
+    run = Augmented(tmp_path, budget=Limits(calls=25 + 48 + 86 + 10).model_dump(), compareWith=[rival])
+    assert run.sink.report.budget_exhausted
+    assert len(run.rewordings) == 10
+    assert run.sink.report.models
+    assert "NotCompared" not in [one.state for one in run.sink.report.models]
+
+
 def test_they_helped_only_where_the_gain_is_clear() -> None:
     """True above the interval, False without a gain, None in between."""
     assert gain_of((1,), [1.0] * 20, [0.5] * 20, 9).helped is True

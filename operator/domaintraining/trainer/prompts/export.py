@@ -29,7 +29,7 @@ MANIFEST_LIMIT: Final = MAX_PROMPTS_BYTES // 2
 DIGEST_LENGTH: Final = 68
 """Characters of a text's digest in a manifest."""
 KEPT_BACK: Final = 40_000
-"""Characters kept back for what the search finds: the doctor's findings, similar domains, a table of models."""
+"""Characters kept back for what the search finds: doctor, similar domains, a table of models."""
 LEAST_KEPT_BACK: Final = 8_000
 """The same where nothing of it is long; with less a run isn't worth its calls."""
 
