@@ -6,6 +6,7 @@ See https://kubernetes.io/docs/concepts/services-networking/network-policies/
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -43,6 +44,10 @@ PUBLIC: Final[tuple[Object, ...]] = (
 )
 """All addresses but those of the cluster, of private networks and of the cloud's own services (RFC 6890)."""
 RESOLVERS: Final = Path("/etc/resolv.conf")
+LOOK_UP_SECONDS: Final = 5.0
+"""How long a name may take: runs start one after the other, and tenants name servers of data."""
+DATA_THREADS: Final = 4
+"""Names of data servers that are resolved at once; slow ones hold up nothing else."""
 
 
 class Destination(NamedTuple):
@@ -158,6 +163,8 @@ class Network:
         self._settings, self._api_server, self._guard = settings, api_server, guard
         self._resolv_conf = resolv_conf
         self._known: dict[str, tuple[int, tuple[Peer, ...]]] = {}
+        self._ahead: dict[str, tuple[str, list[str]]] = {}
+        self._data_threads = ThreadPoolExecutor(DATA_THREADS, "data-names")
 
     async def api_server(self) -> list[str]:
         """The API server's addresses, which no model server has."""
@@ -177,10 +184,23 @@ class Network:
         peers = await self._api_server.look()
         found = [Destination(peers)]
         found += [await self._destination(endpoint, own) for endpoint in dict.fromkeys(servers)]
-        found += await self._data(run, own)
+        found += await self._data(run, own, self._ahead.pop(resource.uid, None))
         if run.check is None:
             self._known[resource.uid] = run.number, peers
         return build_policy(resource, parts_of(run), self._resolvers(), found)
+
+    async def look_ahead(self, resource: Resource) -> None:
+        """Resolve the data server's name for the policy to come, while nobody else waits for it.
+
+        Raises:
+            DomainTrainingError: it can't be resolved (DatasetUnreachable).
+        """
+        given = resource.spec.dataset.given()
+        if given is None or not self._settings.network_policies:
+            return
+        server = given[1].server
+        if self._settings.proxy.of(server) is None:
+            self._ahead[resource.uid] = server, await self._data_addresses(server, given[1].title)
 
     async def is_stale(self, resource: Resource, run: int, *, suspended: bool) -> bool:
         """Whether the policy of a run that goes on is to be made anew.
@@ -202,14 +222,16 @@ class Network:
         """A server, or the proxy before it."""
         host, port = origin_of(self._settings.proxy.of(endpoint) or endpoint)
         try:
-            addresses = await asyncio.to_thread(self._guard.addresses, host, port)
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                addresses = await asyncio.to_thread(self._guard.addresses, host, port)
         except OSError as error:
-            message = f"{endpoint}: {host} can't be resolved: {error.strerror or error}"
+            why = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
+            message = f"{endpoint}: {host} can't be resolved: {why}"
             raise DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, message) from error
         peers = tuple(Peer(single(address), port) for address in addresses)
         return Destination(peers, service_namespace(host, own))
 
-    async def _data(self, run: Run, own: str) -> list[Destination]:
+    async def _data(self, run: Run, own: str, ahead: tuple[str, list[str]] | None) -> list[Destination]:
         """The server of the data, or the proxy before it."""
         given = run.data.remote.given()
         if given is None:
@@ -218,21 +240,28 @@ class Network:
         if self._settings.proxy.of(server) is not None:
             return [await self._destination(server, own)]
         host, port = data_origin(server)
-        guard = DataGuard(
-            api_server=self._guard.api_server,
-            look_up=self._guard.look_up,
-            server=(host, port),
-            leads=run.data.leads,
-        )
-        try:
-            addresses = await asyncio.to_thread(guard.addresses, host, port)
-        except (OSError, UnicodeError) as error:
-            message = f"{run.data.source}: {host} can't be resolved"
-            raise DomainTrainingError(Reason.DATASET_UNREACHABLE, message) from error
+        if ahead is not None and ahead[0] == server:
+            addresses = ahead[1]
+        else:
+            addresses = await self._data_addresses(server, run.data.source)
+        guard = DataGuard(api_server=self._guard.api_server, server=(host, port), leads=run.data.leads)
+        for address in addresses:
+            guard.check(host, port, address)
         inside = [one for one in addresses if public_refusal(one) is not None]
         peers = tuple(Peer(single(one), port) for one in inside)
         namespace = service_namespace(host, own) if inside else None
         return [Destination(peers, namespace, port if len(inside) < len(addresses) else None)]
+
+    async def _data_addresses(self, server: str, title: str) -> list[str]:
+        """All addresses of a data server, unchecked."""
+        host, port = data_origin(server)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return list(await loop.run_in_executor(self._data_threads, self._guard.look_up, host, port))
+        except (OSError, UnicodeError) as error:
+            message = f"{title}: {host} can't be resolved"
+            raise DomainTrainingError(Reason.DATASET_UNREACHABLE, message) from error
 
     def _resolvers(self) -> list[str]:
         try:
