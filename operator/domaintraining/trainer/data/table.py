@@ -53,13 +53,15 @@ def table_rows(file: BinaryIO) -> Iterator[Row]:
         try:
             row = next(cells, None)
         except _FaultError as error:
-            yield Row(cells.line_num + 1, None, str(error))
+            of_row = str(error) == ROW_TOO_LONG
+            yield Row(line if of_row else cells.line_num + 1, None, str(error))
             return
         except csv.Error as error:
             yield Row(line, None, ROW_TOO_LONG if "limit" in str(error) else _QUOTES)
             return
         if row is None:
             return
+        lines.row_ends()
         if not row:
             continue
         if not columns:
@@ -98,11 +100,15 @@ def _wrong_columns(columns: list[str]) -> str:
 
 
 class _Lines:
-    """The lines of a file with their ends, as text; no more than a line is in memory."""
+    """The lines of a file with their ends, as text; no more than a row is in memory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._count = 0
+        self._count = self._length = 0
+
+    def row_ends(self) -> None:
+        """The next line begins a row: many short cells would take far more memory than a long one."""
+        self._length = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -111,7 +117,8 @@ class _Lines:
         raw = self._file.readline(MAX_ROW + 1)
         if not raw:
             raise StopIteration
-        if len(raw) > MAX_ROW and not raw.endswith(b"\n"):
+        self._length += len(raw)
+        if self._length > MAX_ROW + raw.endswith(b"\n"):
             raise _FaultError(ROW_TOO_LONG)
         if self._file.tell() > MAX_FILE:
             raise _FaultError(FILE_TOO_LARGE)

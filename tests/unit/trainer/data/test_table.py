@@ -139,3 +139,18 @@ def test_a_file_that_is_too_large_is_read_no_further(tmp_path: Path, monkeypatch
     """As with JSON lines."""
     monkeypatch.setattr(table, "MAX_FILE", 60)
     assert "line 4: the file is larger than 64 MiB" in fault(tmp_path, HEAD + "Abcdefg,[],[]\n" * 9)
+
+
+def test_a_row_of_many_lines_is_no_longer_than_one_of_one_line(tmp_path: Path) -> None:
+    """Each of its lines is short and each cell too: a packed file of a few KiB would fill the memory."""
+    lines = b'ab,"\n",' * 200_000
+    assert fault(tmp_path, b"text,entities\n" + lines + b"x\n").startswith("line 2: is longer than 1 MiB")
+
+
+def test_rows_together_may_be_longer_than_one_row_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is counted by itself."""
+    monkeypatch.setattr(table, "MAX_ROW", 60)
+    rows = "".join(f'"a\n{number}",[]\n' for number in range(12))
+    assert len(read(tmp_path, f"text,entities\n{rows}").samples) == 12
