@@ -159,7 +159,8 @@ def _is_later(found: Domain, wanted: Wanted) -> bool:
     """Whether a domain tells of a later run, or of a later resource of the same name."""
     if found.uid == wanted.owner.uid:
         return found.rank > wanted.rank
-    return found.created > wanted.owner.created
+    # one without a cluster was handed over, by hand: the giver's age says nothing then
+    return bool(found.cluster) and found.created > wanted.owner.created
 
 
 def not_owned(wanted: Wanted, found: Domain | None) -> DomainTrainingError:

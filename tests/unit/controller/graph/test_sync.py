@@ -183,6 +183,24 @@ def test_questions_go_before_writes_and_their_answers_hold_for_a_moment() -> Non
     assert queue.woken == [("team", "docs")]
 
 
+def test_a_domain_is_handed_over_to_an_older_resource_too() -> None:
+    """As the documentation says it; between two of one name in a cluster the later one counts."""
+    queue = Queue()
+    queue.offer(wanted("new"))
+    queue.work()
+    queue.graph.domains["new"] |= {"owner": "team/old", "owner_cluster": ""}
+    older = dataclasses.replace(wanted("old").owner, created="2026-01-01T00:00:00Z")
+    taken = wanted("old", domain="new", owner=older)
+    queue.offer(taken)
+    queue.work()
+    said = queue.offer(taken)
+    assert said is not None
+    assert (said.status, queue.graph.domains["new"]["owner_uid"]) == (True, "uid-old")
+    queue.offer(dataclasses.replace(taken, owner=dataclasses.replace(older, uid="uid", created="2025")))
+    queue.work()
+    assert queue.graph.domains["new"]["owner_uid"] == "uid-old"
+
+
 def test_a_cluster_is_told_by_its_own_endpoint_slice() -> None:
     """Where there is none it has no name; where it can't be read nothing is written meanwhile."""
     slices = {
