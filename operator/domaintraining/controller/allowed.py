@@ -4,13 +4,14 @@ Each refusal names the field, its value and the setting that its owner may exten
 list grows shorter: the lists are looked at when an attempt starts.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from domaintraining.api.job import Toleration
 from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import EMBEDDING_MODEL
 from domaintraining.controller.models import full_name
-from domaintraining.controller.observed import Resource
+from domaintraining.controller.observed import Observed, Resource
 from domaintraining.controller.settings import Settings, registry_of
 from domaintraining.errors import DomainTrainingError
 
@@ -40,6 +41,15 @@ def model_of(resource: Resource, settings: Settings) -> tuple[str, str]:
     spec = resource.spec.model
     name = spec.name or resource.graph_model or settings.model
     return (spec.endpoint or settings.ollama_base_url).rstrip("/"), name
+
+
+def as_trained(observed: Observed) -> Resource:
+    """A resource with the model that its last run took from the graph, which may name another by now."""
+    resource, record = observed.resource, observed.record
+    model = record.run.model if record is not None else resource.status.model
+    if resource.spec.model.name or model is None or model.source != "graph":
+        return resource
+    return replace(resource, graph_model=model.name)
 
 
 def name_field(resource: Resource) -> str:

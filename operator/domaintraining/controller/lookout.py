@@ -16,7 +16,7 @@ from domaintraining.api.scalars import rfc3339
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller import apply, manifests
 from domaintraining.controller.admission import Waiting
-from domaintraining.controller.allowed import check_models, endpoint_of
+from domaintraining.controller.allowed import as_trained, check_models, endpoint_of
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.checking import CheckPlan, Move, launch_failed, plan_check
 from domaintraining.controller.checks import OpenCheck
@@ -118,7 +118,7 @@ class Lookout:
 
     async def _model(self, observed: Observed) -> str:
         """Digest of the served prompt's model today; empty: nobody says, or is to be asked."""
-        resource, name = observed.resource, served_model(observed)
+        resource, name = as_trained(observed), served_model(observed)
         try:
             check_models(resource, self._settings)
         except DomainTrainingError:
@@ -159,7 +159,7 @@ class Lookout:
         Raises:
             DomainTrainingError: what keeps it from starting.
         """
-        resource, served, name = observed.resource, compared_with(observed), served_model(observed)
+        resource, served, name = as_trained(observed), compared_with(observed), served_model(observed)
         check_models(resource, self._settings)
         preflight = await check_data(self._cluster, resource, self._settings)
         if preflight.problem is not None:
@@ -168,7 +168,7 @@ class Lookout:
         digest = await self._digests.of(endpoint, name) if check.measure else check.world.model
         if check.measure and not digest:
             raise unavailable(endpoint, f"does not tell the digest of {name}")
-        source = "spec" if resource.spec.model.name else "default"
+        source = "spec" if resource.spec.model.name else "graph" if resource.graph_model else "default"
         model = ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source)
         number = served.number if served is not None else check.after
         network = self._network()

@@ -1,17 +1,23 @@
 """A training without a model takes the one that its domain in the graph names, and never guesses."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from domaintraining.api.reasons import Reason
+from domaintraining.api.status import DomainTrainingStatus, ModelStatus
+from domaintraining.controller.allowed import as_trained, endpoint_of
 from domaintraining.controller.cluster import JOB
 from domaintraining.controller.graph.model import GraphDownError
 from domaintraining.controller.models import ModelInfo
+from domaintraining.controller.observed import Observed
+from tests.unit.controller.drifting import DATA, SERVED, fill, started
 from tests.unit.controller.graph.test_story import BOTH
 from tests.unit.controller.graph.world import GraphWorld
-from tests.unit.controller.world import BETTER, SPEC, World
+from tests.unit.controller.test_preflight import SETTINGS, wanting
+from tests.unit.controller.world import BETTER, NOW, SPEC, World
 
 DOWN = GraphDownError(Reason.GRAPH_UNAVAILABLE, "Neo4j at neo4j://graph:7687 does not answer")
 
@@ -138,6 +144,7 @@ def compared(asked: dict[str, str], **spec: Any) -> GraphWorld:
 
 NAMED: dict[str, Any] = {"model": {"name": "qwen3:32b"}}
 RIVAL = "llama3.3:70b"
+GPU = "http://gpu.models.example:11434"
 
 
 def test_the_domain_names_the_model_that_the_served_prompts_are_for() -> None:
@@ -197,3 +204,29 @@ def test_without_a_comparison_there_is_nothing_to_say() -> None:
         world.train(BETTER)
         assert world.domain.get("llm_model") == (spec.get("model") or {}).get("name")
         assert "llm_model" not in world.says("GraphSynced")
+
+
+def test_a_check_is_for_the_graphs_model_on_its_server() -> None:
+    """Also where the domain names another by now, and the operator's own model is one that was compared."""
+    compare = [{"name": "qwen3:32b", "endpoint": GPU}]
+    world = world_with(RIVAL, dataset=DATA, compareWith=compare)
+    world.settings = replace(world.settings, allowed_endpoints=(GPU,))
+    world.controller = world.started()
+    fill(world, "first")
+    world.train(SERVED)
+    world.end_job("Complete")
+    world.settle()
+    assert world.resource["status"]["model"]["source"] == "graph"
+    world.graph.domains["docs"]["llm_model"] = "somebody:1b"
+    fill(world, "second")
+    world.settle()
+    model = started(world).model
+    assert (model.name, model.source, model.endpoint) == (RIVAL, "graph", world.settings.ollama_base_url)
+
+
+def test_the_server_of_a_compared_model_is_known_beside_the_graphs() -> None:
+    """It is the operator's default, which this resource has on another server."""
+    spec = wanting(compareWith=[{"name": SETTINGS.model, "endpoint": GPU}])
+    model = ModelStatus(name=RIVAL, endpoint=SETTINGS.ollama_base_url, source="graph")
+    seen = Observed(replace(spec, status=DomainTrainingStatus(model=model)), NOW)
+    assert endpoint_of(as_trained(seen), SETTINGS, SETTINGS.model) == GPU
