@@ -228,8 +228,7 @@ class Reconciler:
                 return False
             if await reuse(cluster, observed, plan, preflight, self.settings):
                 return True
-            if self.network is not None:
-                await self.network.look_ahead(observed.resource)  # all starts wait for each other below
+            await apply.look_ahead(observed.resource, self.network)
             await self.places.take(
                 observed.resource,
                 lambda: apply.start(cluster, observed, plan, preflight, self.settings, self.network),

@@ -55,8 +55,14 @@ def run(endpoint: str, url: str | None = URL) -> Run:
     remote = {"http": {"url": url}} if url else {}
     return Run.model_validate(
         {
-            **{"name": "docs", "namespace": "team", "uid": "u", "domain": "docs", "number": 3},
-            **{"hash": "h", "image": "i", "tasks": ["entities"]},
+            "name": "docs",
+            "namespace": "team",
+            "uid": "u",
+            "domain": "docs",
+            "number": 3,
+            "hash": "h",
+            "image": "i",
+            "tasks": ["entities"],
             "data": {"file": "f", "source": "s", "remote": remote},
             "model": {"name": "m", "endpoint": endpoint, "source": "spec"},
         }
