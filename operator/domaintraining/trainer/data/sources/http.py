@@ -75,7 +75,7 @@ class HttpFile:
             )
             try:
                 if response.status not in REDIRECTS:
-                    return self._taken(response, url, into)
+                    return self._taken(response, url, into, known="If-None-Match" in headers)
                 url = self._redirected(url, response.headers.get("Location", ""))
             finally:
                 response.close()  # a connection is not used again: what is left in it is not read
@@ -96,8 +96,10 @@ class HttpFile:
             raise DomainTrainingError(Reason.DATASET_ADDRESS_NOT_ALLOWED, message)
         return target
 
-    def _taken(self, response: urllib3.BaseHTTPResponse, url: str, into: Download) -> Content | None:
-        if response.status == 304:
+    def _taken(
+        self, response: urllib3.BaseHTTPResponse, url: str, into: Download, *, known: bool
+    ) -> Content | None:
+        if response.status == 304 and known:
             return None
         self._check_status(response)
         self._check_kind(response)

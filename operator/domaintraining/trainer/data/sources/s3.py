@@ -81,7 +81,7 @@ class S3Object:
             finally:
                 response.close()
         except MinioException as error:
-            self._judge(error, known)
+            self._judge(error, known=asked is not None)
             return None
         except (ParseError, UnicodeDecodeError, AttributeError):
             raise self._means.unreachable("the server answers as no S3 server does") from None
@@ -126,7 +126,7 @@ class S3Object:
         version = version or bounded_version(response.headers.get("x-amz-version-id"))
         return Content(version or f"sha256:{into.sha256}", self._spec.key.rpartition("/")[2])
 
-    def _judge(self, error: Exception, known: str) -> None:
+    def _judge(self, error: Exception, *, known: bool) -> None:
         """Raises what the server's answer means, unless it is that the object is still the known one."""
         status = getattr(error, "status_code", None) or getattr(error, "_code", None)
         code = getattr(error, "code", None)

@@ -97,6 +97,7 @@ BAD = {
     "not there": Bad((reply(status=404),), Reason.DATASET_NOT_FOUND, "status 404"),
     "gone": Bad((reply(status=410),), Reason.DATASET_NOT_FOUND, "status 410"),
     "not so": Bad((reply(status=400),), Reason.DATASET_NOT_FOUND, "status 400"),
+    "unasked 304": Bad((reply(status=304),), Reason.DATASET_NOT_FOUND, "status 304"),
     "no content": Bad((reply(status=204),), Reason.DATASET_NOT_FOUND, "status 204"),
     "sign in": Bad((reply(status=401),), Reason.DATASET_ACCESS_DENIED, "status 401 without headersSecretRef"),
     "forbidden": Bad((reply(status=403),), Reason.DATASET_ACCESS_DENIED, "status 403"),
@@ -267,11 +268,44 @@ def test_tls_is_checked_by_the_name_and_the_authorities_that_are_trusted(tmp_pat
 
 
 def test_a_server_outside_is_asked_through_the_proxy() -> None:
-    """Its name is the proxy's to resolve and to refuse."""
+    """Its name has no address here: the proxy resolves it, or refuses."""
     with RawServer(OK) as server, LoopbackProxy(server.url) as proxy:
-        fetch = Fetch(Reach(Proxy(http=proxy.url)))
+        fetch = Fetch(Reach(Proxy(http=proxy.url)), look_up=unknown)
         fetch.samples(run_of(http("http://data.public.example/s.jsonl"), "public"))
         assert proxy.asked == ["GET http://data.public.example/s.jsonl HTTP/1.1"]
+
+
+def unknown(_host: str, _port: int, /) -> list[str]:
+    """No name has an address here, as behind most proxies."""
+    raise OSError(-2, "Name or service not known")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("vault.corp.internal", "10.0.0.5"),
+        ("rebound.example", "169.254.169.254"),
+        ("metadata.google.internal", ""),
+        ("METADATA.google.internal", ""),
+    ],
+)
+def test_a_proxy_is_not_asked_for_what_is_refused_directly(name: str, address: str) -> None:
+    """Where the name has such an address here, or is known to be that of a metadata service."""
+    with RawServer(OK) as server, LoopbackProxy(server.url) as proxy:
+        fetch = Fetch(
+            Reach(Proxy(http=proxy.url)), look_up=(lambda _host, _port: [address]) if address else unknown
+        )
+        error = fetch.error(run_of(http(f"http://{name}/s.jsonl"), "public"))
+        assert error.reason is Reason.DATASET_ADDRESS_NOT_ALLOWED
+        assert proxy.asked == []
+
+
+def test_what_the_owner_names_is_asked_for_through_the_proxy() -> None:
+    """Wherever its name leads."""
+    with RawServer(OK) as server, LoopbackProxy(server.url) as proxy:
+        fetch = Fetch(Reach(Proxy(http=proxy.url)), look_up=lambda _host, _port: ["10.0.0.5"])
+        fetch.samples(run_of(http("http://vault.corp.internal/s.jsonl"), "anywhere"))
+        assert len(proxy.asked) == 1
 
 
 def test_more_than_a_data_set_may_have_is_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
