@@ -4,6 +4,7 @@ A further source is a model and a field of `RemoteSources` here, a module of `tr
 line in `trainer/data/sources/__init__.py`.
 """
 
+import re
 from abc import abstractmethod
 from typing import Annotated, Final, Literal
 
@@ -23,6 +24,12 @@ S3_ENDPOINT: Final = rf"^https?://{HOST}/?$"
 REGION: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 LONGEST_TITLE: Final = 200
 DEFAULT_REGION: Final = "us-east-1"
+AMAZON: Final = re.compile(
+    r"https?://s3(?:-fips)?(?:[.](?:dualstack[.])?(?P<region>[a-z0-9]+(?:-[a-z0-9]+)+))?"
+    r"[.]amazonaws[.]com(?:[.]cn)?(?::[0-9]+)?/?",
+    re.IGNORECASE,
+)
+"""Amazon's endpoints; the global one has no region."""
 SHA256: Final = r"^[0-9a-f]{64}$"
 
 
@@ -188,8 +195,14 @@ class S3Source(RemoteSource):
         """The endpoint, or Amazon's; the bucket stands in the path."""
         if self.endpoint is not None:
             return self.endpoint
-        region = self.region or DEFAULT_REGION
+        region = self.signing_region
         return f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+    @property
+    def signing_region(self) -> str:
+        """The region that requests are bound to: the one that is named, else that of Amazon's endpoint."""
+        found = AMAZON.fullmatch(self.endpoint or "")
+        return self.region or (found["region"] if found else None) or DEFAULT_REGION
 
     @property
     def title(self) -> str:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError
 import urllib3
 
 from domaintraining.api.reasons import Reason
-from domaintraining.api.sources import DEFAULT_REGION, S3Source
+from domaintraining.api.sources import AMAZON, S3Source
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.pool import open_pool
 from domaintraining.trainer.data.sources.source import (
@@ -72,6 +72,7 @@ class S3Object:
         """As `Source.fetch`; an object that is known by its ETag is not sent again."""
         from minio.error import MinioException  # noqa: PLC0415 - loaded where an object is asked for
 
+        self._check_endpoint()
         asked = {"If-None-Match": known} if known.startswith('"') else None
         client = self._client()
         try:
@@ -90,6 +91,16 @@ class S3Object:
         except ValueError:
             message = f"{self._means.title}: bucket or key has a form that none has"
             raise DomainTrainingError(Reason.DATASET_NOT_FOUND, message) from None
+
+    def _check_endpoint(self) -> None:
+        """Refuse Amazon's endpoints that are no region's: the library would ask that of the region instead."""
+        found = AMAZON.fullmatch(self._spec.endpoint or "")
+        named = (found["region"] or "").lower() if found else ""
+        if found is None or named == self._spec.signing_region:
+            return
+        words = f"is the one of {named}, not of region {self._spec.region}" if named else "has no region"
+        message = f"{self._means.title}: the endpoint {words}; leave endpoint out and name the region"
+        raise DomainTrainingError(Reason.DATASET_NOT_FOUND, message)
 
     def _client(self) -> "Minio":
         from minio import Minio  # noqa: PLC0415 - as above
@@ -111,7 +122,7 @@ class S3Object:
             secret_key=access.get(KEYS[1]),
             session_token=access.get(TOKEN),
             secure=server.startswith("https:"),
-            region=self._spec.region or DEFAULT_REGION,
+            region=self._spec.signing_region,
             http_client=_Bounded(pool),
         )
         client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
@@ -142,7 +153,7 @@ class S3Object:
                 f"{what} {f'to Secret {name}' if name else 'without credentialsSecretRef'}"
             )
         if code in ELSEWHERE or status in {301, 307}:
-            message = f"{what}: the bucket is in another region than {self._spec.region or DEFAULT_REGION}"
+            message = f"{what}: the bucket is in another region than {self._spec.signing_region}"
             raise DomainTrainingError(Reason.DATASET_NOT_FOUND, f"{self._means.title}: {message}")
         if code in PASSING or status is None or status in {408, 429} or status >= 500:
             raise self._means.unreachable(what)
