@@ -121,12 +121,6 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
     await create_job(cluster, resource, build_job(resource, run, attempt, settings))
 
 
-async def look_ahead(resource: Resource, network: Network | None) -> None:
-    """Ask what a start needs to know of servers that are anybody's, before other starts wait for it."""
-    if network is not None:
-        await network.look_ahead(resource)
-
-
 def attempt_of(observed: Observed, plan: Plan, preflight: Preflight, run: Run) -> Attempt:
     """The record of the attempt that a plan starts, with what was checked for it."""
     record = observed.record

@@ -268,3 +268,9 @@ class Network:
             return resolvers(self._resolv_conf.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return []
+
+
+async def look_ahead(resource: Resource, network: Network | None) -> None:
+    """Ask what a start needs to know of servers that are anybody's, before other starts wait for it."""
+    if network is not None:
+        await network.look_ahead(resource)

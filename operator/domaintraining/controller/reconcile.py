@@ -18,7 +18,7 @@ from domaintraining.controller.held import is_held
 from domaintraining.controller.lookout import Looked, Lookout
 from domaintraining.controller.manifests import build_event
 from domaintraining.controller.models import ModelServers
-from domaintraining.controller.network import Network
+from domaintraining.controller.network import Network, look_ahead
 from domaintraining.controller.news import DriftNews, drift_news, news, only_progress
 from domaintraining.controller.observe import observe, read_resource
 from domaintraining.controller.observed import Observed, Preflight, Resource
@@ -228,7 +228,7 @@ class Reconciler:
                 return False
             if await reuse(cluster, observed, plan, preflight, self.settings):
                 return True
-            await apply.look_ahead(observed.resource, self.network)
+            await look_ahead(observed.resource, self.network)
             await self.places.take(
                 observed.resource,
                 lambda: apply.start(cluster, observed, plan, preflight, self.settings, self.network),
