@@ -40,6 +40,13 @@ REACHED: Final[dict[str, Any]] = {}
 PLACE: Final = re.compile(r"\(line (\d{1,5}), column (\d{1,5}) ")
 """Where in the query an error is. The server's other words may quote data, even those of a SyntaxError."""
 
+_GAP: Final = r"(?:[\s\u180e]|(?>/\*.*?\*/)|//[^\r\n]*+)++"
+FORBIDDEN: Final = re.compile(
+    rf"\b(LOAD){_GAP}(CSV)\b|\b(TERMINATE){_GAP}(TRANSACTIONS?)\b", re.IGNORECASE | re.DOTALL
+)
+"""What a session for reading lets: other files and servers than this one, and the end of others' queries."""
+_ESCAPED: Final = re.compile(r"\\u+([0-9A-Fa-f]{4})")
+
 
 def open_source(spec: Neo4jSource, means: Means) -> "Query":
     """The query that a spec holds."""
@@ -54,6 +61,7 @@ class Query:
 
     def fetch(self, into: Download, known: str) -> Content | None:
         """As `Source.fetch`; the query is run in any case, since only its rows tell whether they changed."""
+        self._check_query()
         rows = _Rows(self._means.title)
         lines = []
         for row in self._answered():
@@ -64,6 +72,14 @@ class Query:
             f"sha256:{hashlib.sha256(b''.join(sorted(lines))).hexdigest()}"  # in whatever order they come
         )
         return None if known == version else Content(version, "rows.jsonl", "jsonl", "row")
+
+    def _check_query(self) -> None:
+        """Refuse what a session for reading does not; escapes count as what they stand for, as in Cypher."""
+        query = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), self._spec.query)
+        if found := FORBIDDEN.search(query):
+            words = " ".join(one.upper() for one in found.groups() if one)
+            message = f"{self._means.title}: the query is refused: {words} is not for samples"
+            raise DomainTrainingError(Reason.DATASET_QUERY_INVALID, message)
 
     def _answered(self) -> Iterator[dict[str, Any]]:
         """The rows as they come.
