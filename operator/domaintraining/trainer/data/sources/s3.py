@@ -93,7 +93,7 @@ class S3Object:
             raise DomainTrainingError(Reason.DATASET_NOT_FOUND, message) from None
 
     def _check_endpoint(self) -> None:
-        """Refuse Amazon's endpoints that are no region's: the library would ask that of the region instead."""
+        """Refuse Amazon's endpoints of no region: the library would ask the region's own instead."""
         found = AMAZON.fullmatch(self._spec.endpoint or "")
         named = (found["region"] or "").lower() if found else ""
         if found is None or named == self._spec.signing_region:
