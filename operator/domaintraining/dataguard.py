@@ -72,9 +72,7 @@ class DataGuard(Guard):
         """
         host, port = data_origin(url)
         if self.leads != "anywhere" and host in METADATA:
-            message = (
-                f"{host}:{port} is a service of the cloud; ALLOWED_DATA_HOSTS of the operator does not name it"
-            )
+            message = f"{host}:{port} is a service of the cloud, and ALLOWED_DATA_HOSTS does not name it"
             raise DomainTrainingError(Reason.DATASET_ADDRESS_NOT_ALLOWED, message)
         with suppress(OSError, UnicodeError):
             self.addresses(host, port)
