@@ -20,7 +20,6 @@ FOLDER: Final = Path(__file__).parent
 POM: Final = FOLDER / "pom.xml"
 SUMS: Final = FOLDER / "jars.sha256"
 """Name and SHA-256 of every jar, as `sha256sum` writes them."""
-NAMESPACE: Final = "{http://maven.apache.org/POM/4.0.0}"
 JAVA_RELEASE: Final = 17
 """The first that Neo4j 5.26 runs on."""
 JAVA_PACKAGE: Final = "openjdk-17-jre-headless"
@@ -58,8 +57,7 @@ def jars(say: Say) -> Path:
 
 def version() -> str:
     """The release of Neo4j that the pom names, such as 5.26.12."""
-    path = f"{NAMESPACE}dependencies/{NAMESPACE}dependency/{NAMESPACE}version"
-    found = ET.parse(POM).findtext(path)
+    found = ET.parse(POM).findtext("dependencies/dependency/version")
     if not found:
         raise SandboxError(f"{POM.name} names no release of Neo4j")
     return found
