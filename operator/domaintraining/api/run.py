@@ -160,6 +160,18 @@ class Run(WireModel):
     """Set: nothing is trained, the served prompts are looked at again; `number` is that of their run."""
 
 
+def run_for(run: Run, rival: Rival) -> Run:
+    """The run as if it were for another of its models alone."""
+    changes = {"model": rival.model, "max_concurrent_requests": rival.max_concurrent_requests}
+    return run.model_copy(update=changes)
+
+
+def unknown_servers(run: Run) -> int:
+    """Servers of the searches of which nobody says how many calls they serve at once, 0 to 2."""
+    other = run.prompt_model is not None and run.prompt_model.endpoint != run.model.endpoint
+    return (run.max_concurrent_requests is None) + (other and run.prompt_requests is None)
+
+
 def models_of(run: Run) -> list[ModelStatus]:
     """All models that a run chats with: the one it trains for first, then the proposing one, then rivals."""
     models = [run.model, run.prompt_model, *(one.model for one in run.compare_with)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from domaintraining.api.run import Run
 from domaintraining.api.spec import Task
-from domaintraining.trainer.budget import SLACK, BudgetSpent
+from domaintraining.trainer.budget import BudgetSpent
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.calls.wire import request_body
@@ -186,9 +186,9 @@ class Augmenting:
         """The texts in the order of what is wanted; empty: unreadable, `_UNASKED`: the budget had no call."""
         run, counted = self._material.run, partial(self._session.tally.measured, "loading_data")
         bodies = [_body(run, one) for one in self._wanted]
-        starts = sum(self._material.search(task).plan(run).validation for task in run.tasks)
-        needed = starts + 2 * connection.task.slots  # whose answers may be on their way when it ends
-        needed += len(run.compare_with) * (starts + SLACK + measuring)  # before another model's turn
+        # of the calls in its slots the answers may be on their way when it ends
+        needed = self._material.scoring_calls() + 2 * connection.task.slots
+        needed += self._material.calls_before(run.compare_with, measuring)
         with connection.limited(self._session.budget.leaving(needed)) as (calls, _):
             connection.task.expect_all(bodies)
             pool = ThreadPoolExecutor(max_workers=connection.task.slots, thread_name_prefix="reword")

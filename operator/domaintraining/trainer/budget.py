@@ -53,7 +53,7 @@ class Budget:
         calls = self._earlier.calls + self._answered()
         return Spent(seconds=round(self._seconds(), 1), calls=calls, models=self._models())
 
-    def part(self, parts: int, own: SpentOn, least: int = 0) -> "Budget":
+    def part(self, parts: int, own: SpentOn, least: int = 0, later: int = 0) -> "Budget":
         """The budget of one search of several that are still to be made: an equal part of what is left.
 
         What one leaves over is the others'. A search that an earlier attempt began gets the part that it had
@@ -63,19 +63,20 @@ class Budget:
             parts: searches still to be made, this one among them.
             own: what this one has cost already.
             least: calls that it gets in any case, as far as there are any.
+            later: calls that are not its own beyond those: the others' least.
         """
         used = self.spent()
 
-        def most(limit: float | None, spent: float, own_spent: float, at_least: float) -> float | None:
-            if limit is None:
-                return None
-            left = max(0.0, limit - spent)
-            part = (left + own_spent) / parts - own_spent
-            return spent + min(left, max(part, at_least))
+        def equal(left: float, own_spent: float) -> float:
+            return min(left, max(0.0, (left + own_spent) / parts - own_spent))
 
-        calls = most(self._limits.calls, used.calls, own.calls, least)
-        seconds = most(self._limits.seconds, used.seconds, own.seconds, 0)
-        limits = Limits(calls=None if calls is None else int(calls), seconds=seconds)
+        calls, seconds = self._limits.calls, self._limits.seconds
+        if calls is not None:
+            left = max(0, calls - used.calls)
+            calls = used.calls + min(left, max(least, min(int(equal(left, own.calls)), left - later)))
+        if seconds is not None:
+            seconds = used.seconds + equal(max(0.0, seconds - used.seconds), own.seconds)
+        limits = Limits(calls=calls, seconds=seconds)
         part = Budget(limits, self._earlier, self._answered, self._clock, short=self._short)
         part._began = self._began
         return part

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from domaintraining.api.comparison import ComparedModel, ComparedTask
 from domaintraining.api.report import TaskPrompt
-from domaintraining.api.run import Run
+from domaintraining.api.run import Run, run_for
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.augmenting import Judged
 from domaintraining.trainer.budget import Budget
+from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.scoring.comparison import Measured
 from domaintraining.trainer.search.finished import Found
 from domaintraining.trainer.session import OwnEnding, Session
@@ -52,16 +53,20 @@ class Turn:
         ending = OwnEnding(self.ending.run)
         return replace(self, session=replace(self.session, ending=ending), ending=ending)
 
-    def budget(self, least: int) -> Budget:
+    def budget(self, material: Material, measuring: int) -> Budget:
         """What the searches of the turn may cost: with the last one's all that is left.
 
         Args:
-            least: calls without which nothing can be said of the model.
+            material: the samples.
+            measuring: calls that measure one model's prompts on the held-out documents.
         """
         session = self.session
         if self.of == 1:
             return session.budget
-        return session.budget.part(self.of - self.place, session.costs.on(self.run.model.name), least)
+        least = material.starting_calls(self.run)
+        later = material.calls_before(self.run.compare_with[self.place :], measuring)
+        own = session.costs.on(self.run.model.name)
+        return session.budget.part(self.of - self.place, own, least, later)
 
 
 @dataclass(frozen=True)
@@ -89,17 +94,11 @@ def turns(session: Session, run: Run) -> Iterator[Turn]:
         session: the attempt.
         run: the run, with the mode that runs.
     """
-    runs = [run, *(_run_of(run, place) for place in range(len(run.compare_with)))]
+    runs = [run, *(run_for(run, rival) for rival in run.compare_with)]
     for place, one in enumerate(runs):
         ending = OwnEnding(session.ending)
         own = replace(session, run=one, ending=ending)
         yield Turn(one, own, ending, place, len(runs))
-
-
-def _run_of(run: Run, place: int) -> Run:
-    rival = run.compare_with[place]
-    changes = {"model": rival.model, "max_concurrent_requests": rival.max_concurrent_requests}
-    return run.model_copy(update=changes)
 
 
 def chosen(tried: Sequence[Tried]) -> Tried:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
-from domaintraining.trainer.budget import SLACK
 from domaintraining.trainer.calls.connect import Connection
 from domaintraining.trainer.calls.limited import Limited
 from domaintraining.trainer.compare import Turn
@@ -17,7 +16,7 @@ from domaintraining.trainer.similar import SimilarDomains
 
 
 def search_prompts(
-    turn: Turn, connection: Connection, material: Material, similar: SimilarDomains
+    turn: Turn, connection: Connection, material: Material, similar: SimilarDomains, measuring: int
 ) -> dict[Task, Found]:
     """The best programs for a model, one for each task: of those that MIPROv2 and similar domains have.
 
@@ -26,13 +25,14 @@ def search_prompts(
         connection: its calls.
         material: the samples.
         similar: the similar domains.
+        measuring: calls that measure one model's prompts on the held-out documents.
 
     Raises:
         GivenUp: the search can't go on; what concerns the model alone stands in the turn's ending as well.
     """
     run, session = turn.run, turn.session
     searches = [material.search(task) for task in run.tasks]
-    budget = turn.budget(least=SLACK + sum(len(search.validation) for search in searches))
+    budget = turn.budget(material, measuring)
     rollouts = configure_dspy()
     session.log.event("search_started", f"{turn.words}MIPROv2, auto {run.auto}", tasks=list(run.tasks))
     with connection.limited(budget) as (task, proposals):

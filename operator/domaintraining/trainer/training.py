@@ -163,9 +163,8 @@ class _Stages:
         run = self._run
         prompts = {task: task_prompt(Extraction(form), run, 0) for task, form in self._material.forms.items()}
         self._tally.enter("loading_data", "measuring the baseline")
-        measured = measure_prompts(
-            self._evaluator(connection, "loading_data"), requests_of(prompts), self._documents
-        )
+        evaluator = self._evaluator(connection, "loading_data")
+        measured = measure_prompts(evaluator, requests_of(prompts), self._documents)
         metrics = baseline_metrics(measured)
         tasks = {task: {"run": 0, "demos": prompt.demos} for task, prompt in prompts.items()}
         described = manifest(run, tasks, self._data(seen=[]))
@@ -199,7 +198,8 @@ class _Stages:
     def search(self, connection: Connection, turn: Turn) -> dict[Task, Found]:
         """The best programs for a model."""
         self._tally.enter("search")
-        found = search_prompts(turn, connection, self._material, self._similar)
+        measuring = self._documents.calls(self._run.tasks)
+        found = search_prompts(turn, connection, self._material, self._similar, measuring)
         self._exhausted |= any(one.cut for one in found.values())
         self._session.reporter.update(budget_exhausted=self._exhausted)
         return found

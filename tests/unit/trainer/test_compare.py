@@ -363,6 +363,21 @@ def test_a_budget_is_shared_and_what_is_left_over_goes_to_the_next(
     assert len(servers.asked) <= calls * 3 // 4 + held_out
 
 
+@pytest.mark.parametrize(("slots", "looks"), [(4, 0), (None, 33)], ids=["told", "looked for"])
+def test_a_budget_with_one_score_for_each_model_compares_all(
+    compare: Callable[..., Ran], slots: int | None, looks: int
+) -> None:
+    """40 calls score what the searches start from, 16 may go before them, 30 are held-out; a server of which
+    nobody says how much it serves is asked up to 33 times. The first model takes no other's part.
+    """
+    others = [{**one, "maxConcurrentRequests": slots} for one in rivals(*OTHERS)]
+    least = 40 + 16
+    calls = BASELINE_CALLS + least + 30 + (least + looks) + 30 + (least + looks)
+    code, sink, _ = compare(compareWith=others, budget={"calls": calls}, auto="light", optimizer={})
+    assert code == SUCCESS
+    assert [row.state for row in sink.report.models] == ["CutShort"] * 3
+
+
 def test_a_model_that_the_budget_leaves_nothing_for_is_not_compared_and_told(
     compare: Callable[..., Ran],
 ) -> None:

@@ -18,6 +18,8 @@ MOST: Final = 16
 TOGETHER: Final = 1.5
 """Times as long as the first answer of the same wave may take."""
 TOKENS: Final = 24
+PROBES: Final = 1 + 2 * MOST
+"""Calls that the look takes at most."""
 QUESTION: Final = "Count from 1 to 40, with nothing but the numbers."
 
 

@@ -1,16 +1,18 @@
 """What a run trains and measures with: samples read, checked and divided. No model call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from domaintraining.api.reasons import Reason
-from domaintraining.api.run import Run
+from domaintraining.api.run import Rival, Run, run_for, unknown_servers
 from domaintraining.api.sample import Sample
 from domaintraining.api.spec import TASKS, Task, Types
 from domaintraining.api.status import DatasetStatus
 from domaintraining.errors import DomainTrainingError
+from domaintraining.trainer.budget import SLACK
+from domaintraining.trainer.calls.probe import PROBES
 from domaintraining.trainer.data.augment import Augmented
 from domaintraining.trainer.data.dataset import Samples, read_samples
 from domaintraining.trainer.data.fetch import Fetched
@@ -69,6 +71,27 @@ class Material:
         train = [sample for sample in known if demonstrable(sample)]
         validation = labelled(self.parts.validation, task)
         return Search(self.forms[task], examples(train, task), examples(validation, task))
+
+    def scoring_calls(self) -> int:
+        """Calls that score what the searches start from."""
+        return sum(self.search(task).plan(self.run).validation for task in self.run.tasks)
+
+    def starting_calls(self, run: Run) -> int:
+        """Calls without which nothing can be said of a model: those, and what may go before them.
+
+        Args:
+            run: as the model's searches have it.
+        """
+        return self.scoring_calls() + SLACK + PROBES * unknown_servers(run)
+
+    def calls_before(self, rivals: Iterable[Rival], measuring: int) -> int:
+        """Calls that other models need before each has one score, in the turns that follow one.
+
+        Args:
+            rivals: those models.
+            measuring: calls that measure one model's prompts on the held-out documents; a turn ends with it.
+        """
+        return sum(measuring + self.starting_calls(run_for(self.run, rival)) for rival in rivals)
 
     def findings(self, task: Task, scores: Scores) -> Findings:
         """What the scores of a task's search say about its samples and its model."""
