@@ -16,7 +16,7 @@ from domaintraining.api.similar import DataVector
 from domaintraining.api.status import ModelStatus
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.calls.connect import Connection
-from domaintraining.trainer.calls.embedding import embed_body, vectors_of
+from domaintraining.trainer.calls.embedding import ask_embeddings
 from domaintraining.trainer.calls.server import GivenUp
 from domaintraining.trainer.calls.store import Calls
 from domaintraining.trainer.prompts.export import text_digest
@@ -27,7 +27,6 @@ MOST_TEXTS: Final = 64
 """Texts whose embeddings stand for a domain; by their digests, so that they are always the same."""
 LONGEST: Final = 4_000
 """Characters of such a text that are read."""
-BATCH: Final = 32
 OUTAGE_SECONDS: Final = 60
 """How long failures of the embedding model go on before the run does without."""
 TOLD: Final = 400
@@ -87,10 +86,7 @@ def data_vector(
 
 
 def _asked(calls: Calls, model: ModelStatus, texts: Sequence[str]) -> DataVector | None:
-    batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-    bodies = [embed_body(model.name, batch) for batch in batches]
-    calls.expect_all(bodies)
-    rows = [vectors_of(calls.chat(body), len(batch)) for batch, body in zip(batches, bodies, strict=True)]
+    rows = list(ask_embeddings(calls.chat, calls.expect_all, model.name, texts))
     if len({vectors.shape[1] for vectors in rows}) != 1:
         raise ValueError("its vectors have several lengths")
     return packed(np.concatenate(rows), model.name, model.digest)

@@ -1,4 +1,4 @@
-"""Embeddings as an answer like any other: asked through the same seam, kept in the same journal. Pure.
+"""Embeddings as an answer like any other: asked through the same seam, kept in the same journal.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
 """
@@ -6,7 +6,7 @@ https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
 import base64
 import binascii
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,11 +19,38 @@ EMBEDDING: Final = "embedding"
 MOST_VALUES: Final = 16_384
 """Longest vector that is taken; the longest of Ollama's library have 4,096 values."""
 MOST: Final = sys.float_info.max
+BATCH: Final = 32
+"""Texts in one call: with vectors of 4,096 values a reply stays below 4 MB."""
 REQUESTS: Final = 2
 """In flight at once where nobody knows how many the server serves."""
 
 Vectors = NDArray[np.float32]
 """One row for each text, of length 1."""
+
+
+Expect = Callable[[Iterable[Mapping[str, Any]]], None]
+"""Told all bodies before the first one is asked."""
+
+
+def ask_embeddings(
+    chat: Callable[[Mapping[str, Any]], ChatAnswer], expect: Expect, model: str, texts: Sequence[str]
+) -> Iterator[Vectors]:
+    """The vectors of texts in their order, some at a time.
+
+    Args:
+        chat: answers a body of /api/embed.
+        expect: told what is going to be asked.
+        model: makes the embeddings.
+        texts: none of them empty.
+
+    Raises:
+        ValueError: the journal holds something else under such a call.
+    """
+    batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+    bodies = [embed_body(model, batch) for batch in batches]
+    expect(bodies)
+    for batch, body in zip(batches, bodies, strict=True):
+        yield vectors_of(chat(body), len(batch))
 
 
 def embed_body(model: str, texts: Sequence[str]) -> dict[str, Any]:

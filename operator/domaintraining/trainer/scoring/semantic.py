@@ -7,19 +7,18 @@ pair them one with the most pairs is taken; how near a pair is beyond the thresh
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from domaintraining.api.spec import Task
 from domaintraining.api.status import Metrics, SemanticMetrics
-from domaintraining.trainer.calls.embedding import Vectors, embed_body, vectors_of
+from domaintraining.trainer.calls.embedding import Expect, Vectors, ask_embeddings
 from domaintraining.trainer.calls.server import ModelServer
 from domaintraining.trainer.scoring.comparison import MEASURES, Documents, Measure, Measured
 from domaintraining.trainer.scoring.evaluate import labels
 from domaintraining.trainer.scoring.intervals import task_metrics
 from domaintraining.trainer.scoring.metrics import Counts, entity_items, relation_items
 
-BATCH: Final = 32
-"""Names in one call: with vectors of 4,096 values a reply stays below 4 MB."""
 MOST_NAMES: Final = 20_000
 """Most names that are compared so: with vectors of 4,096 values they take 330 MB, and 440 MB of journal."""
 LONGEST: Final = 512
@@ -46,7 +45,7 @@ class Names:
         server: ModelServer,
         model: str,
         threshold: float,
-        expect: Callable[[Iterable[Mapping[str, Any]]], None] = lambda _: None,
+        expect: Expect = lambda _: None,
     ) -> None:
         self._server, self._model, self._threshold, self._expect = server, model, threshold, expect
         self._vectors: dict[str, Vectors] = {}
@@ -58,12 +57,9 @@ class Names:
             ValueError: the journal holds something else under such a call.
         """
         new = sorted({name for name in names if name and len(name) <= LONGEST} - self._vectors.keys())
-        batches = [new[start : start + BATCH] for start in range(0, len(new), BATCH)]
-        bodies = [embed_body(self._model, batch) for batch in batches]
-        self._expect(bodies)
-        for batch, body in zip(batches, bodies, strict=True):
-            vectors = vectors_of(self._server.chat(body), len(batch))
-            self._vectors |= dict(zip(batch, vectors, strict=True))
+        rows = chain.from_iterable(ask_embeddings(self._server.chat, self._expect, self._model, new))
+        for name, vector in zip(new, rows, strict=True):
+            self._vectors[name] = vector
 
     def alike(self, left: str, right: str) -> bool:
         """Whether two names are the same: equal, or their embeddings' cosine reaches the threshold."""

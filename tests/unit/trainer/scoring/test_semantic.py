@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from domaintraining.trainer.calls.embedding import BATCH
 from domaintraining.trainer.calls.server import ScriptedServer
 from domaintraining.trainer.scoring.metrics import Counts, counts
-from domaintraining.trainer.scoring.semantic import BATCH, LONGEST, Item, Names, most_pairs, semantic_counts
+from domaintraining.trainer.scoring.semantic import LONGEST, Item, Names, most_pairs, semantic_counts
 from tests.sandbox.simulated_ollama.embed import vector_of
 
 
