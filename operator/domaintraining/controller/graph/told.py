@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from domaintraining.api.model import ModelName
 from domaintraining.api.names import domain_of
 from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.scalars import rfc3339
@@ -24,13 +23,12 @@ from domaintraining.controller.decide import Plan
 from domaintraining.controller.graph.model import Graph, GraphDownError
 from domaintraining.controller.graph.sweep import Known, to_leave
 from domaintraining.controller.graph.sync import GraphSync, Said
-from domaintraining.controller.graph.wanted import wanted
+from domaintraining.controller.graph.wanted import MODEL, wanted
 from domaintraining.controller.observed import Observed, Resource
 from domaintraining.controller.workqueue import Key
 from domaintraining.errors import DomainTrainingError
 
 CONDITION: Final = "GraphSynced"
-MODEL: Final = TypeAdapter[str](ModelName)
 NOT_YET: Final = Said(status=None, reason=Reason.GRAPH_PENDING, message="it is being written")
 
 
