@@ -5,7 +5,7 @@ list grows shorter: the lists are looked at when an attempt starts.
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from domaintraining.api.job import Toleration
 from domaintraining.api.reasons import Reason
@@ -52,10 +52,17 @@ def as_trained(observed: Observed) -> Resource:
     return replace(resource, graph_model=model.name)
 
 
+def source_of_name(resource: Resource) -> Literal["spec", "graph", "default"]:
+    """Where the model's name comes from, for status."""
+    if resource.spec.model.name:
+        return "spec"
+    return "graph" if resource.graph_model else "default"
+
+
 def name_field(resource: Resource) -> str:
     """Where the model's name comes from, for messages."""
-    graph = resource.graph_model and not resource.spec.model.name
-    return "llm_model of the domain in the graph" if graph else "spec.model.name"
+    of_graph = source_of_name(resource) == "graph"
+    return "llm_model of the domain in the graph" if of_graph else "spec.model.name"
 
 
 def prompt_model_of(resource: Resource, settings: Settings) -> tuple[str, str] | None:

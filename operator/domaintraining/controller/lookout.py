@@ -16,7 +16,7 @@ from domaintraining.api.scalars import rfc3339
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller import apply, manifests
 from domaintraining.controller.admission import Waiting
-from domaintraining.controller.allowed import as_trained, check_models, endpoint_of
+from domaintraining.controller.allowed import as_trained, check_models, endpoint_of, source_of_name
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.checking import CheckPlan, Move, launch_failed, plan_check
 from domaintraining.controller.checks import OpenCheck
@@ -168,8 +168,7 @@ class Lookout:
         digest = await self._digests.of(endpoint, name) if check.measure else check.world.model
         if check.measure and not digest:
             raise unavailable(endpoint, f"does not tell the digest of {name}")
-        source = "spec" if resource.spec.model.name else "graph" if resource.graph_model else "default"
-        model = ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source)
+        model = ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source_of_name(resource))
         number = served.number if served is not None else check.after
         network = self._network()
         api_server = await network.api_server() if network else []

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from domaintraining.api.dataset import ClaimSource
 from domaintraining.api.reasons import Reason
@@ -20,6 +20,7 @@ from domaintraining.controller.allowed import (
     model_of,
     name_field,
     prompt_model_of,
+    source_of_name,
 )
 from domaintraining.controller.claims import check_journal
 from domaintraining.controller.cluster import CLAIM, CONFIG_MAP, SERVICE_ACCOUNT, Cluster
@@ -143,9 +144,7 @@ async def check_model(
     endpoint, name = model_of(resource, settings)
     wanted = _Wanted(name_field(resource), endpoint, name)
     info = await _show(servers, pulls, resource, settings, wanted=wanted, wake=wake)
-    default: Literal["graph", "default"] = "graph" if resource.graph_model else "default"
-    source = "spec" if resource.spec.model.name else default
-    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source)
+    return ModelStatus(name=name, digest=info.digest, endpoint=endpoint, source=source_of_name(resource))
 
 
 async def check_prompt_model(
