@@ -16,7 +16,7 @@ from domaintraining.api.retrain import OnChange
 from domaintraining.controller.checks import STARTS_A_RUN, Concluded, OpenCheck, World
 from domaintraining.controller.observed import Observed, Resource, Revision
 from domaintraining.controller.promotion import last_of_spec, origins, promoted_served
-from domaintraining.controller.revisions import completion_time
+from domaintraining.controller.revisions import completion_time, part_of
 
 LATE: Final = 0.25
 """Part of the period after which a look is long overdue: not by a busy queue, but by an outage."""
@@ -93,24 +93,19 @@ def known(revision: Revision | None) -> World:
     manifest = _manifest(revision)
     return World(
         data=_text(manifest.get("dataDigest")),
-        dataset=_text(_part(manifest, "dataset").get("digest")),
-        version=_text(_part(manifest, "dataset").get("version")),
-        model=_text(_part(manifest, "model").get("digest")),
+        dataset=_text(part_of(manifest, "dataset").get("digest")),
+        version=_text(part_of(manifest, "dataset").get("version")),
+        model=_text(part_of(manifest, "model").get("digest")),
     )
 
 
 def served_model(observed: Observed) -> str:
     """The model that the last run of this spec was made for: a changed default of the operator's is none."""
-    return _text(_part(_manifest(last_of_spec(observed)), "model").get("name"))
+    return _text(part_of(_manifest(last_of_spec(observed)), "model").get("name"))
 
 
 def _manifest(revision: Revision | None) -> dict[str, Any]:
     return revision.manifest if revision is not None else {}
-
-
-def _part(manifest: dict[str, Any], key: str) -> dict[str, Any]:
-    part = manifest.get(key)
-    return part if isinstance(part, dict) else {}
 
 
 def _text(value: object) -> str:

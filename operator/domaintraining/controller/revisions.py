@@ -119,11 +119,15 @@ def _said(prompt: TaskPrompt) -> dict[str, Any]:
     }
 
 
+def part_of(manifest: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An object in a manifest; empty where there is none under the key, or something else."""
+    part = manifest.get(key)
+    return part if isinstance(part, dict) else {}
+
+
 def task_facts(manifest: dict[str, Any], task: str) -> dict[str, Any]:
     """What a manifest says of a task's prompt."""
-    tasks = manifest.get("tasks")
-    facts = tasks.get(task) if isinstance(tasks, dict) else None
-    return facts if isinstance(facts, dict) else {}
+    return part_of(part_of(manifest, "tasks"), task)
 
 
 def metrics_of(revision: Revision) -> Metrics:
@@ -222,8 +226,7 @@ def accepted_of(manifest: dict[str, Any]) -> tuple[Task, ...]:
 
 def origins_before(revision: Revision) -> dict[Task, Origin]:
     """For each task where its prompt before a revision's run is kept, as far as the manifest says it."""
-    said = revision.manifest.get("before")
-    said = said if isinstance(said, dict) else {}
+    said = part_of(revision.manifest, "before")
     found: dict[Task, Origin] = {}
     for task in TASKS:
         try:

@@ -23,7 +23,7 @@ from domaintraining.controller.graph.format import for_format
 from domaintraining.controller.graph.model import Log, Owner, Value, Wanted
 from domaintraining.controller.observed import Observed, Resource, Revision, RunRecord
 from domaintraining.controller.promotion import judgement, promoted_served, trained_tasks
-from domaintraining.controller.revisions import completion_time, metrics_of, model_named
+from domaintraining.controller.revisions import completion_time, metrics_of, model_named, part_of
 
 IDS: Final = uuid.UUID("6c1a5f0e-5d8e-4c57-9a53-0d6ff1a3b7c2")
 """Namespace of the ids, so that each write of a run finds what an earlier one made."""
@@ -145,7 +145,7 @@ def _served_properties(served: Revision) -> dict[str, Value]:
         if prompt:
             properties[PROMPTS[task]] = for_format(prompt)
         properties[EXAMPLES[task]] = demos_json(served.data.get(f"{task}.messages.json", ""), task)
-    samples = _dict(served.manifest.get("dataset")).get("samples")
+    samples = part_of(served.manifest, "dataset").get("samples")
     if isinstance(samples, int):
         properties["training_samples"] = samples
     if (ended := _moment(completion_time(served))) is not None:
@@ -154,7 +154,7 @@ def _served_properties(served: Revision) -> dict[str, Value]:
 
 
 def _untrained(served: Revision, task: Task) -> str:
-    said = _dict(served.manifest.get(UNTRAINED)).get(task)
+    said = part_of(served.manifest, UNTRAINED).get(task)
     return encodable(said) if isinstance(said, str) else ""
 
 
@@ -210,7 +210,7 @@ def _ended(observed: Observed, revision: Revision) -> Told:
     started = manifest.get(STARTED)
     lines = [
         f"run {revision.number} started at {started}" if isinstance(started, str) else "",
-        _counts(manifest.get("dataset")),
+        _counts(part_of(manifest, "dataset")),
         _scores("baseline F1", metrics, of_baseline=True),
         _scores(f"run {revision.number} ended at {completed}, F1", metrics, of_baseline=False),
     ]
@@ -233,7 +233,7 @@ def _going(observed: Observed, record: RunRecord, plan: Plan, status: DomainTrai
         "error_message": f"{failure.reason}: {failure.message}" if failure else None,
     }
     began = f"run {record.run.number} started at {record.attempt.start_time}"
-    lines = [began, _counts(status.dataset and wire(status.dataset))]
+    lines = [began, _counts(wire(status.dataset) if status.dataset else {})]
     lines += [_scores("baseline F1", baseline, of_baseline=True)] if baseline else []
     history = {one.number: one for one in status.history}
     if record.run.number in history:
@@ -255,9 +255,9 @@ def _going_status(observed: Observed, record: RunRecord, plan: Plan) -> str:
     return "training" if plan.step in GOES and reported and not held else "pending"
 
 
-def _counts(said: Any) -> str:
+def _counts(said: dict[str, Any]) -> str:
     try:
-        data = DatasetStatus.model_validate(_dict(said))
+        data = DatasetStatus.model_validate(said)
     except ValueError:
         return ""
     parts = f"{data.train} train, {data.validation} validation, {data.test} held-out"
@@ -278,10 +278,6 @@ def _scores(what: str, metrics: Metrics, *, of_baseline: bool) -> str:
 
 def _json(metrics: Metrics) -> str:
     return json.dumps(wire(metrics), ensure_ascii=False, sort_keys=True)
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _moment(text: str | None) -> datetime | None:
