@@ -10,13 +10,13 @@ starts one run and never a second, whoever is killed when.
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from domaintraining.api.retrain import OnChange
 from domaintraining.controller.checks import STARTS_A_RUN, Concluded, OpenCheck, World
 from domaintraining.controller.observed import Observed, Resource, Revision
-from domaintraining.controller.promotion import last_of_spec, origins, promoted_served
-from domaintraining.controller.revisions import completion_time, part_of
+from domaintraining.controller.promotion import last_of_spec, origins, promoted_served, trained_tasks
+from domaintraining.controller.revisions import compared_models, completion_time, model_named, part_of
 
 LATE: Final = 0.25
 """Part of the period after which a look is long overdue: not by a busy queue, but by an outage."""
@@ -88,24 +88,37 @@ def is_about(check: OpenCheck | Concluded, observed: Observed) -> bool:
     return (check.hash, check.after, check.served) == now
 
 
-def known(revision: Revision | None) -> World:
-    """What a run was made with, as its manifest says it."""
-    manifest = _manifest(revision)
+def known(observed: Observed) -> World:
+    """What the last run of this spec was made with, as its manifest says it."""
+    last = last_of_spec(observed)
+    if last is None:
+        return World()
+    dataset = part_of(last.manifest, "dataset")
     return World(
-        data=_text(manifest.get("dataDigest")),
-        dataset=_text(part_of(manifest, "dataset").get("digest")),
-        version=_text(part_of(manifest, "dataset").get("version")),
-        model=_text(part_of(manifest, "model").get("digest")),
+        data=_text(last.manifest.get("dataDigest")),
+        dataset=_text(dataset.get("digest")),
+        version=_text(dataset.get("version")),
+        model=_digests(last).get(served_model(observed), ""),
     )
 
 
 def served_model(observed: Observed) -> str:
-    """The model that the last run of this spec was made for: a changed default of the operator's is none."""
-    return _text(part_of(_manifest(last_of_spec(observed)), "model").get("name"))
+    """The model that is watched: the one that the served prompts ask, where the last run of this spec knew
+    it, else the one that this run chose. A changed default of the operator's is none.
+    """
+    last, served = last_of_spec(observed), promoted_served(observed)
+    if last is None:
+        return ""
+    own = _text(part_of(last.manifest, "model").get("name"))
+    asked = [model_named(served, task) for task in trained_tasks(served)] if served is not None else []
+    return own if own in asked else next((name for name in asked if name in _digests(last)), own)
 
 
-def _manifest(revision: Revision | None) -> dict[str, Any]:
-    return revision.manifest if revision is not None else {}
+def _digests(revision: Revision) -> dict[str, str]:
+    """The models of a run, each with the digest that the run knew."""
+    own = part_of(revision.manifest, "model")
+    compared = {one.name: one.digest for one in compared_models(revision)}
+    return compared | {_text(own.get("name")): _text(own.get("digest"))}
 
 
 def _text(value: object) -> str:
@@ -120,7 +133,7 @@ def _settled(observed: Observed) -> Concluded | None:
 
 def before(observed: Observed) -> World:
     """What the next check is compared with: the last check that found no loss, else the last run."""
-    run, settled = known(last_of_spec(observed)), _settled(observed)
+    run, settled = known(observed), _settled(observed)
     if settled is None:
         return run
     world = settled.world
@@ -152,7 +165,7 @@ class Change:
 def changed(observed: Observed, seen: Seen) -> Change:
     """What changed, by what spec.retrain asks: Always is since the last run, OnLoss since the last check."""
     on_data, on_model = policies(observed.resource)
-    run, settled = known(last_of_spec(observed)), _settled(observed)
+    run, settled = known(observed), _settled(observed)
     world = before(observed)
     data = _differs(seen.data, run.data or world.data)
     model = _differs(seen.model, run.model or world.model)
@@ -189,7 +202,7 @@ def due(observed: Observed, seen: Seen, period: float) -> float | None:
     if on_data == "Never":
         return None
     if not is_hidden(observed.resource):
-        unread = seen.data and not known(last).data and not (settled and settled.world.data)
+        unread = seen.data and not known(observed).data and not (settled and settled.world.data)
         return 0.0 if unread else None
     since = settled.time if settled else (completion_time(last) if last is not None else None)
     if since is None:

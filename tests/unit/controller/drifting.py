@@ -33,6 +33,8 @@ NEW, OTHER = "b" * 64, "c" * 64
 def drifting(data: dict[str, Any] = DATA, metrics: dict[str, Any] = SERVED, **spec: Any) -> World:
     """A world at rest: run 1 was promoted with the samples `first` and the model's digest sha256:1."""
     world = World({"dataset": data, "tasks": ["entities"]} | spec)
+    for rival in spec.get("compareWith", []):
+        world.models.models[rival["name"]] = ModelInfo("sha256:1", frozenset({"completion"}))
     fill(world, "first")
     claim = {"namespace": "team", "name": "samples", "uid": "uid-claim"}
     world._put({"apiVersion": CLAIM.api_version, "kind": CLAIM.kind, "metadata": claim})
@@ -49,9 +51,9 @@ def fill(world: World, content: str, **labels: str) -> None:
     world._put(body | {"data": {"samples.jsonl": content}})
 
 
-def renew(world: World, digest: str) -> None:
+def renew(world: World, digest: str, name: str = "qwen3:32b") -> None:
     """The model server gets another model of the same name; the next resync asks it."""
-    world.models.models["qwen3:32b"] = ModelInfo(digest, frozenset({"completion"}))
+    world.models.models[name] = ModelInfo(digest, frozenset({"completion"}))
     later(world, 600)
 
 

@@ -196,22 +196,27 @@ class World:
         seen = [f"text-{run}"]
         baseline = prompts(**{task: prompt_of(task, 0) for task in tasks})
         made = {task: prompt_of(task, run) for task in tasks}
-        model = json.loads(self.record(run)["data"][RUN_KEY])["model"]
-        told = {"model": {key: model[key] for key in ("name", "digest")}, "dataset": {"digest": SAMPLED}}
+        given = json.loads(self.record(run)["data"][RUN_KEY])
+        models = [given["model"], *(rival["model"] for rival in given.get("compareWith", []))]
+        names = {task: (asked or {}).get(task, models[0]["name"]) for task in tasks}
+        chosen = next((one for one in models if one["name"] in names.values()), models[0])
+        told = {"model": {key: chosen[key] for key in ("name", "digest")}, "dataset": {"digest": SAMPLED}}
+        if len(models) > 1:
+            told |= {"models": [{key: one[key] for key in ("name", "digest", "endpoint")} for one in models]}
         for task, prompt in made.items():
             request = json.loads(prompt["files"]["request"])
-            request["model"] = (asked or {}).get(task, model["name"])
+            request["model"] = names[task]
             prompt["files"]["request"] = json.dumps(request)
         result = prompts(**made, metrics=metrics, manifest={"seed": run, "seen": seen} | told)
         self.report(progress={"percent": 95}, baseline_=baseline, result_=result)
         self.end_job("Complete")
 
-    def train(self, metrics: dict[str, Any]) -> None:
-        """The current run goes from its Job to its end."""
+    def train(self, metrics: dict[str, Any], asked: dict[str, str] | None = None) -> None:
+        """The current run goes from its Job to its end, see `result`."""
         self.settle()
         self.run_pod()
         self.settle()
-        self.result(metrics)
+        self.result(metrics, asked)
         self.settle()
 
     def end_job(self, kind: str, **condition: str) -> None:
