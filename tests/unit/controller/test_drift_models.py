@@ -53,9 +53,7 @@ def test_a_digest_that_the_rejected_run_knew_is_no_change() -> None:
 
 
 @pytest.mark.parametrize(("metrics", "watched", "other"), [(WORSE, OWN, RIVAL), (BETTER, RIVAL, OWN)])
-def test_a_model_that_nothing_served_is_for_is_not_watched(
-    metrics: object, watched: str, other: str
-) -> None:
+def test_a_model_that_nothing_served_is_for_is_not_watched(metrics: object, watched: str, other: str) -> None:
     world = ended(comparing(), metrics, RIVAL)
     renew(world, "sha256:2", other)
     later_looks(world)

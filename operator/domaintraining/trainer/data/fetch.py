@@ -1,8 +1,10 @@
 """Fetches the samples of a run from where spec.dataset says, with retries for what may pass."""
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +19,14 @@ from domaintraining.reach import Reach
 from domaintraining.trainer.calls.outage import pauses
 from domaintraining.trainer.data.limits import MEBIBYTE
 from domaintraining.trainer.data.sources import open_source
-from domaintraining.trainer.data.sources.source import Content, Credentials, Download, Means
+from domaintraining.trainer.data.sources.source import (
+    TOTAL_SECONDS,
+    Content,
+    Credentials,
+    Download,
+    Means,
+    Source,
+)
 
 FILE: Final = "samples"
 
@@ -49,6 +58,8 @@ class Fetching:
     """Resolves names; for tests, as are the next two."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    most_seconds: float = TOTAL_SECONDS
+    """How long one try may take, whatever the server does."""
 
 
 @contextmanager
@@ -80,29 +91,50 @@ def _fetch(  # noqa: PLR0913, PLR0917 - what a download is made of
     run: Run, name: str, spec: RemoteSource, fetching: Fetching, known: str, file: Path
 ) -> Content | None:
     source = open_source(name, spec, means_of(run, spec, fetching))
-    waited = False
-    with file.open("w+b") as opened:
-        download = Download(opened, spec.title, _told(spec.title, fetching), fetching.clock)
-        since = fetching.clock()
-        for pause in pauses():
-            download.restart()
-            try:
-                content = source.fetch(download, known)
-            except DomainTrainingError as error:
-                failing_for = fetching.clock() - since
-                if not error.retryable:
-                    raise
-                if failing_for >= run.outage_seconds:
-                    message = f"{error.message}; tried again for {failing_for:.0f} s"
-                    raise DomainTrainingError(error.reason, message) from error
-                fetching.waiting(error)
-                waited = True
-                fetching.sleep(pause)
-                continue
-            if waited:
-                fetching.waiting(None)
-            return content
+    waited, since = False, fetching.clock()
+    for pause in pauses():
+        try:
+            content = _try(source, spec.title, fetching, known, file)
+        except DomainTrainingError as error:
+            failing_for = fetching.clock() - since
+            if not error.retryable:
+                raise
+            if failing_for >= run.outage_seconds:
+                message = f"{error.message}; tried again for {failing_for:.0f} s"
+                raise DomainTrainingError(error.reason, message) from error
+            fetching.waiting(error)
+            waited = True
+            fetching.sleep(pause)
+            continue
+        if waited:
+            fetching.waiting(None)
+        return content
     raise AssertionError  # pauses() has no end
+
+
+def _try(source: Source, title: str, fetching: Fetching, known: str, file: Path) -> Content | None:
+    """One try, in a thread of its own: a server that drips byte by byte lets no call end, and is left.
+
+    The thread that is left behind has a file of its own, which is closed to it.
+    """
+    file.unlink(missing_ok=True)
+    with file.open("wb") as opened:
+        download = Download(opened, title, _told(title, fetching), fetching.clock)
+        done = Future[Content | None]()
+        threading.Thread(target=_settle, args=(done, source, download, known), daemon=True).start()
+        try:
+            return done.result(fetching.most_seconds)
+        except TimeoutError:
+            if done.done():
+                raise
+            raise download.overdue(fetching.most_seconds) from None
+
+
+def _settle(done: Future[Content | None], source: Source, download: Download, known: str) -> None:
+    try:
+        done.set_result(source.fetch(download, known))
+    except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
+        done.set_exception(error)
 
 
 def means_of(run: Run, spec: RemoteSource, fetching: Fetching) -> Means:

@@ -45,7 +45,7 @@ class Download:
     """The file that a source writes into: no larger than a data set may be, and no slower.
 
     Args:
-        file: opened for reading and writing, seekable.
+        file: opened for writing, empty.
         title: what messages call the source.
         told: told how many bytes are there, as they come.
         clock: seconds that never fall.
@@ -59,12 +59,6 @@ class Download:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file, self._title, self._told, self._clock = file, title, told, clock
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget what is there, for another try with time of its own."""
-        self._file.seek(0)
-        self._file.truncate()
         self.size = 0
         self._digest = hashlib.sha256()
         self._until = self._clock() + TOTAL_SECONDS
@@ -91,8 +85,12 @@ class Download:
     def check_time(self) -> None:
         """Refuse to go on past the time of one try."""
         if self._clock() > self._until:
-            message = f"{self._title}: not whole within {TOTAL_SECONDS:.0f} s ({self.size:,} bytes came)"
-            raise DomainTrainingError(Reason.DATASET_UNREACHABLE, message)
+            raise self.overdue(TOTAL_SECONDS)
+
+    def overdue(self, seconds: float) -> DomainTrainingError:
+        """The error that it is not there after so many seconds."""
+        message = f"{self._title}: not whole within {seconds:.0f} s ({self.size:,} bytes came)"
+        return DomainTrainingError(Reason.DATASET_UNREACHABLE, message)
 
     @property
     def sha256(self) -> str:

@@ -17,6 +17,7 @@ from domaintraining.reach import PLAIN, Reach
 from domaintraining.trainer.data.dataset import Samples
 from domaintraining.trainer.data.fetch import Fetching, fetched
 from domaintraining.trainer.data.material import read_fetched
+from domaintraining.trainer.data.sources.source import TOTAL_SECONDS
 from tests.unit.trainer.loopback import Clock
 from tests.unit.trainer.scripted import make_run, samples
 
@@ -56,6 +57,7 @@ class Fetch:
     look_up: Lookup = look_up
     clock: Clock = field(default_factory=Clock)
     waited: list[str] = field(default_factory=list)
+    most_seconds: float = TOTAL_SECONDS
 
     def samples(self, run: Run) -> tuple[Samples, str]:
         """The samples, and what the source calls them."""
@@ -85,4 +87,5 @@ class Fetch:
             look_up=self.look_up,
             sleep=self.clock.sleep,
             clock=self.clock,
+            most_seconds=self.most_seconds,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Self
 
 
@@ -13,10 +14,13 @@ class RawServer:
     Args:
         scripts: whole replies with their heads.
         greets: whether it sends them before it is asked.
+        drips: so many of the first ones are sent byte by byte, ever so slowly.
     """
 
-    def __init__(self, *scripts: bytes, greets: bool = False) -> None:
-        self._greets = greets
+    def __init__(self, *scripts: bytes, greets: bool = False, drips: int = 0) -> None:
+        self._greets, self._drips = greets, drips
+        self._left = threading.Event()
+        self._talks: list[threading.Thread] = []
         self.heads: list[str] = []
         self._scripts = list(scripts)
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -30,26 +34,35 @@ class RawServer:
                 client, _ = self._listening.accept()
             except OSError:
                 return
-            with client:
-                head = b""
-                while not self._greets and b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
-                    head += piece
-                self.heads.append(head.decode("latin-1"))
-                script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
-                try:
-                    client.sendall(script)
-                    client.shutdown(socket.SHUT_WR)
-                except OSError:
-                    continue
+            script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
+            drips, self._drips = self._drips > 0, self._drips - 1
+            talk = threading.Thread(target=self._talk, args=(client, script, drips), daemon=True)
+            talk.start()
+            self._talks.append(talk)
+
+    def _talk(self, client: socket.socket, script: bytes, drips: bool) -> None:  # noqa: FBT001 - a thread's
+        with client, suppress(OSError):
+            head = b""
+            while not self._greets and b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
+                head += piece
+            self.heads.append(head.decode("latin-1"))
+            for piece in (script[at : at + 1] for at in range(len(script))) if drips else [script]:
+                client.sendall(piece)
+                if drips and self._left.wait(0.01):
+                    return
+            client.shutdown(socket.SHUT_WR)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._left.set()
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self._thread.join()
+        for talk in self._talks:
+            talk.join()
 
 
 def reply(body: bytes = b"", status: int = 200, **headers: str) -> bytes:
