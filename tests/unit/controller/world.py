@@ -200,7 +200,10 @@ class World:
         models = [given["model"], *(rival["model"] for rival in given.get("compareWith", []))]
         names = {task: (asked or {}).get(task, models[0]["name"]) for task in tasks}
         chosen = next((one for one in models if one["name"] in names.values()), models[0])
-        told = {"model": {key: chosen[key] for key in ("name", "digest")}, "dataset": {"digest": SAMPLED}}
+        told: dict[str, Any] = {
+            "model": {key: chosen[key] for key in ("name", "digest")},
+            "dataset": {"digest": SAMPLED},
+        }
         if len(models) > 1:
             told |= {"models": [{key: one[key] for key in ("name", "digest", "endpoint")} for one in models]}
         for task, prompt in made.items():
