@@ -5,12 +5,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from domaintraining.api.names import (
-    LABEL_NAME,
-    prompt_name,
-    report_name,
-    run_name,
-)
+from domaintraining.api.names import prompt_name, report_name, run_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import Failure
 from domaintraining.api.run import Run
@@ -19,63 +14,23 @@ from domaintraining.api.spec import TASKS
 from domaintraining.controller import manifests
 from domaintraining.controller.acceptance import judge
 from domaintraining.controller.attempt import Attempt
-from domaintraining.controller.claims import make_claim
-from domaintraining.controller.cluster import (
-    CONFIG_MAP,
-    JOB,
-    NETWORK_POLICY,
-    Cluster,
-    ClusterError,
-)
+from domaintraining.controller.cluster import CONFIG_MAP, NETWORK_POLICY, Cluster, ClusterError
 from domaintraining.controller.decide import Plan, suspended
-from domaintraining.controller.diagnose import failure_of_creation, failure_of_job
+from domaintraining.controller.diagnose import failure_of_job
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.network import Network
-from domaintraining.controller.objects import kind_of
-from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
+from domaintraining.controller.observed import Observed, Preflight, Resource, Revision
 from domaintraining.controller.promotion import left_over
-from domaintraining.controller.removal import is_ours, refers_to_ours, remove
+from domaintraining.controller.removal import is_ours, remove
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import baseline_data, baseline_files, resolved, revision_data
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.similar import with_similar
 from domaintraining.controller.spending import spending
+from domaintraining.controller.writes import create_job, furnish, put
 from domaintraining.errors import DomainTrainingError
 
 log = logging.getLogger(__name__)
-
-
-async def put(cluster: Cluster, body: Object) -> None:
-    """Apply an object that is ours or not there yet.
-
-    Raises:
-        DomainTrainingError: it belongs to somebody else (NameConflict), or the API server refuses it.
-    """
-    metadata = body["metadata"]
-    found = await cluster.get(kind_of(body), metadata["namespace"], metadata["name"])
-    if found is not None and not is_ours(found, metadata["labels"][LABEL_NAME]):
-        raise DomainTrainingError(
-            Reason.NAME_CONFLICT, f"{body['kind']} {metadata['name']} exists and is not of this resource"
-        )
-    try:
-        await cluster.apply(_taking_over(body, found) if found is not None else body)
-    except ClusterError as error:
-        raise failure_of_creation(error.status, str(error)) from error
-
-
-def _taking_over(body: Object, found: Object) -> Object:
-    """An object over one that a resource of an earlier uid may own: two controllers would be refused.
-
-    Its reference loses that word only: what another field manager set, an apply does not remove. The garbage
-    collector removes references to what is gone.
-    """
-    owners = body["metadata"]["ownerReferences"]
-    stale = [
-        one | {"controller": False, "blockOwnerDeletion": False}
-        for one in found["metadata"].get("ownerReferences") or []
-        if refers_to_ours(one) and one.get("uid") != owners[0]["uid"]
-    ]
-    return body | {"metadata": body["metadata"] | {"ownerReferences": [*owners, *stale]}}
 
 
 async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
@@ -110,12 +65,8 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
         await put(cluster, offered)
     attempt = attempt_of(observed, plan, preflight, run)
     await put(cluster, manifests.build_run(resource, run, attempt, settings.ca_bundle))
-    if resource.spec.dataset.inline is not None:
-        await put(cluster, manifests.build_data(resource, run))
     await empty_report(cluster, resource, run.number)
-    await make_claim(cluster, resource)
-    for body in manifests.build_rights(resource, run.number):
-        await put(cluster, body)
+    await furnish(cluster, resource, run)
     if network:
         await restrict(cluster, resource, run, network)
     await create_job(cluster, resource, build_job(resource, run, attempt, settings))
@@ -179,23 +130,6 @@ async def restore_report(cluster: Cluster, observed: Observed) -> bool:
         return False
     await put(cluster, manifests.build_report(observed.resource, observed.record.run.number))
     return True
-
-
-async def create_job(cluster: Cluster, resource: Resource, body: Object) -> None:
-    """Create a Job once; that it is there already is fine where it is ours."""
-    try:
-        await cluster.create(body)
-    except ClusterError as error:
-        if not error.conflict:
-            raise failure_of_creation(error.status, str(error)) from error
-        name = body["metadata"]["name"]
-        found = await cluster.get(JOB, resource.namespace, name)
-        owners = (found or {}).get("metadata", {}).get("ownerReferences") or []
-        owned = any(one.get("uid") == resource.uid for one in owners)
-        if found is not None and not (owned and is_ours(found, resource.name)):
-            raise DomainTrainingError(
-                Reason.NAME_CONFLICT, f"Job {name} exists and is not of this resource"
-            ) from error
 
 
 async def record_failure(cluster: Cluster, observed: Observed) -> None:

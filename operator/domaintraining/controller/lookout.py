@@ -14,13 +14,12 @@ from domaintraining.api.budget import Limits, Spent
 from domaintraining.api.run import Check, Run
 from domaintraining.api.scalars import rfc3339
 from domaintraining.api.status import ModelStatus
-from domaintraining.controller import apply, manifests
+from domaintraining.controller import manifests
 from domaintraining.controller.admission import Waiting
 from domaintraining.controller.allowed import as_trained, check_models, endpoint_of, source_of_name
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.checking import CheckPlan, Move, launch_failed, plan_check
 from domaintraining.controller.checks import OpenCheck
-from domaintraining.controller.claims import make_claim
 from domaintraining.controller.cluster import JOB, Cluster
 from domaintraining.controller.digests import Digests
 from domaintraining.controller.drift import Seen, before, is_looked_at, policies, served_model
@@ -38,6 +37,7 @@ from domaintraining.controller.removal import take_back_check
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.settings import Settings
 from domaintraining.controller.settings.patterns import plain_url
+from domaintraining.controller.writes import create_job, furnish, put
 from domaintraining.errors import DomainTrainingError
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Lookout:
         for job in observed.check.jobs:
             if plan.checks.current is None and job.active:
                 await self._cluster.delete(JOB, observed.resource.namespace, job.name, uid=job.uid)
-        await apply.put(self._cluster, manifests.build_checks(observed.resource, plan.checks))
+        await put(self._cluster, manifests.build_checks(observed.resource, plan.checks))
         return Looked(wrote=True)
 
     async def _launch(self, observed: Observed) -> Looked:
@@ -197,24 +197,19 @@ class Lookout:
         """
         cluster, settings, checks = self._cluster, self._settings, observed.check.checks
         assert checks.current is not None
-        parts = parts_of(run)
-        await apply.put(cluster, manifests.build_checks(resource, checks, run, settings.ca_bundle))
-        await apply.put(cluster, manifests.empty_report_of(resource, parts))
-        if resource.spec.dataset.inline is not None:
-            await apply.put(cluster, manifests.build_data(resource, run))
-        await make_claim(cluster, resource)
-        for body in manifests.rights_of(resource, parts):
-            await apply.put(cluster, body)
+        await put(cluster, manifests.build_checks(resource, checks, run, settings.ca_bundle))
+        await put(cluster, manifests.empty_report_of(resource, parts_of(run)))
+        await furnish(cluster, resource, run)
         network = self._network()
         policy = await network.policy(resource, run) if network else None
         if policy is not None:
-            await apply.put(cluster, policy)
+            await put(cluster, policy)
         attempt = Attempt(
             number=checks.current.number,
             data_digest=checks.current.world.data,
             start_time=rfc3339(observed.now),
         )
-        await apply.create_job(cluster, resource, build_job(resource, run, attempt, settings))
+        await create_job(cluster, resource, build_job(resource, run, attempt, settings))
 
     async def _tidy(self, observed: Observed) -> bool:
         """Remove what a check left: its Jobs, then, once no pod of it runs, all but the record.

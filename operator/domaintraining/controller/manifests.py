@@ -175,16 +175,11 @@ def build_claim(resource: Resource, name: str) -> Object:
     }
 
 
-def build_rights(resource: Resource, run: int) -> list[Object]:
-    """Role, ServiceAccount and RoleBinding of one run: get and patch of its own report, nothing else.
+def rights_of(resource: Resource, parts: Parts) -> list[Object]:
+    """Role, ServiceAccount and RoleBinding of a run or a check: get and patch of its own report, no more.
 
     Where spec names a ServiceAccount, the Role is bound to that one and none is made.
     """
-    return rights_of(resource, parts_of_run(resource.name, run))
-
-
-def rights_of(resource: Resource, parts: Parts) -> list[Object]:
-    """The same of a run or a check."""
     name = parts.name
     metadata = metadata_of(resource, name, parts.role, **parts.labels)
     rbac = "rbac.authorization.k8s.io"

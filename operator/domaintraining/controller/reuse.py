@@ -20,7 +20,7 @@ from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS
 from domaintraining.api.status import Metrics, TaskMetrics, wire
 from domaintraining.controller.acceptance import judge
-from domaintraining.controller.apply import attempt_of, put
+from domaintraining.controller.apply import attempt_of
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, Cluster
 from domaintraining.controller.decide import Plan
@@ -31,6 +31,7 @@ from domaintraining.controller.promotion import of_baseline
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import dump, metrics_of, read_revision, resolved, task_facts
 from domaintraining.controller.settings import Settings
+from domaintraining.controller.writes import put
 
 FILES: Final = {
     "messages": "messages.json",

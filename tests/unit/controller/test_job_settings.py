@@ -9,6 +9,7 @@ from domaintraining.api.job import Resources
 from domaintraining.controller import manifests
 from domaintraining.controller.cluster import CONFIG_MAP, JOB, ROLE, ROLE_BINDING, SERVICE_ACCOUNT
 from domaintraining.controller.jobs import build_job
+from domaintraining.controller.parts import parts_of_run
 from domaintraining.controller.settings import Settings
 from domaintraining.proxy import Proxy
 from tests.unit.controller.test_manifests import SETTINGS, started, wanting
@@ -79,7 +80,9 @@ def test_authorities_are_in_the_runs_config_map() -> None:
 def test_a_named_account_gets_the_runs_role_and_no_other_is_made() -> None:
     """Get and patch of one report, for the account that the spec names."""
     assert pod_of(serviceAccountName="trainer")["serviceAccountName"] == "trainer"
-    role, binding = manifests.build_rights(wanting(job={"serviceAccountName": "trainer"}), 1)
+    role, binding = manifests.rights_of(
+        wanting(job={"serviceAccountName": "trainer"}), parts_of_run("docs", 1)
+    )
     assert (role["kind"], binding["kind"]) == ("Role", "RoleBinding")
     assert role["rules"][0]["resourceNames"] == ["docs-r1-report"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "trainer", "namespace": "team"}]

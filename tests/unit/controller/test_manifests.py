@@ -14,6 +14,7 @@ from domaintraining.controller import manifests
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.observed import Resource
+from domaintraining.controller.parts import parts_of_run
 from domaintraining.controller.settings import Settings
 from tests.unit.controller.test_decide import HASH, record, resource, revision
 
@@ -49,7 +50,7 @@ def everything(wanted: Resource) -> list[dict[str, Any]]:
         manifests.build_revision(wanted, 0, HASH, {}),
         manifests.build_served(wanted, revision(1)),
         manifests.build_claim(wanted, f"{wanted.name}-journal"),
-        *manifests.build_rights(wanted, 1),
+        *manifests.rights_of(wanted, parts_of_run(wanted.name, 1)),
         build_job(wanted, run, attempt, SETTINGS),
     ]
 
@@ -77,7 +78,7 @@ def test_the_token_is_short_lived_and_may_write_one_report() -> None:
     token, authority = volumes["credentials"]["projected"]["sources"]
     assert token == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
     assert authority["configMap"]["name"] == "kube-root-ca.crt"
-    role, account, binding = manifests.build_rights(resource(), 1)
+    role, account, binding = manifests.rights_of(resource(), parts_of_run(resource().name, 1))
     assert account["automountServiceAccountToken"] is False
     assert role["rules"] == [
         {
