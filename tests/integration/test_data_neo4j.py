@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def test_a_routed_uri_is_asked_directly(neo4j: Neo4j, fetch: Fetch) -> None:
 
 def test_tls_is_checked_by_the_name(neo4j: Neo4j, fetch: Fetch, tmp_path: Path) -> None:
     """Though the connection goes to the address that was checked."""
-    with closing(TlsFront(neo4j.uri, tmp_path)) as front:
+    with TlsFront(neo4j.uri, tmp_path) as front:
         port = front.url.rpartition(":")[2]
         fetch.look_up = lambda _host, _port, /: ["127.0.0.1"]
         fetch.reach = Reach(authorities=AUTHORITY)

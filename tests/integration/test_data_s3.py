@@ -6,7 +6,6 @@ import gzip
 import io
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,7 +154,7 @@ def test_an_object_that_is_public_needs_no_secret(server: S3) -> None:
 
 def test_tls_is_checked_by_the_name(server: S3, fetch: Fetch, tmp_path: Path) -> None:
     """With the authorities of CA_BUNDLE."""
-    with closing(TlsFront(server.url, tmp_path)) as front:
+    with TlsFront(server.url, tmp_path) as front:
         run = an_object(f"https://gpu.example:{front.url.rpartition(':')[2]}")
         fetch.look_up = lambda _host, _port, /: ["127.0.0.1"]
         fetch.reach = Reach(authorities=AUTHORITY)

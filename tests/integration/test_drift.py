@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.test_journal_volume import CLASS, folder_of
+from tests.integration.test_journal_volume import claim_of_samples, folder_of
 from tests.integration.trainings import SAMPLES, Json, apply, condition, jobs, ready, status
 from tests.integration.waiting import wait_for
 from tests.sandbox.environment import CONTROLLER, NAMESPACE, PULLABLE, Sandbox
@@ -171,15 +171,7 @@ def test_another_model_under_the_same_name_is_measured(sandbox: Sandbox, space: 
 @pytest.mark.usefixtures("often")
 def test_a_volume_is_read_again_and_again(sandbox: Sandbox, space: str) -> None:
     """By a Job that asks no model; samples that were added are measured, once."""
-    wanted = {
-        "metadata": {"name": "samples"},
-        "spec": {
-            "accessModes": ["ReadWriteMany"],
-            "resources": {"requests": {"storage": "10Mi"}},
-            "storageClassName": CLASS,
-        },
-    }
-    sandbox.cluster.api.create(f"/api/v1/namespaces/{space}/persistentvolumeclaims", wanted)
+    claim_of_samples(sandbox, space)
     source = {"persistentVolumeClaim": {"claimName": "samples", "path": "docs.jsonl"}}
     apply(sandbox, space, tasks=["entities"], dataset=source)
     file = folder_of(sandbox, space, "samples") / "docs.jsonl"

@@ -31,6 +31,19 @@ def claim(sandbox: Sandbox, space: str, name: str) -> Json:
     return sandbox.cluster.api.get(f"/api/v1/namespaces/{space}/persistentvolumeclaims/{name}")
 
 
+def claim_of_samples(sandbox: Sandbox, space: str) -> None:
+    """Makes a claim named samples, which the sandbox gives a volume."""
+    wanted = {
+        "metadata": {"name": "samples"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "10Mi"}},
+            "storageClassName": CLASS,
+        },
+    }
+    sandbox.cluster.api.create(f"/api/v1/namespaces/{space}/persistentvolumeclaims", wanted)
+
+
 def folder_of(sandbox: Sandbox, space: str, name: str) -> Path:
     """The folder that the sandbox has made for a claim."""
     wait_for("a volume", lambda: claim(sandbox, space, name)["status"].get("phase") == "Bound")
@@ -73,15 +86,7 @@ def test_nothing_starts_while_suspended(sandbox: Sandbox, space: str) -> None:
 
 def test_data_of_a_claim_are_trained_on(sandbox: Sandbox, space: str) -> None:
     """The file is below the volume's root; until it is there the run waits, and starts by itself."""
-    wanted = {
-        "metadata": {"name": "samples"},
-        "spec": {
-            "accessModes": ["ReadWriteMany"],
-            "resources": {"requests": {"storage": "10Mi"}},
-            "storageClassName": CLASS,
-        },
-    }
-    sandbox.cluster.api.create(f"/api/v1/namespaces/{space}/persistentvolumeclaims", wanted)
+    claim_of_samples(sandbox, space)
     source = {"persistentVolumeClaim": {"claimName": "samples", "path": "exports/docs.jsonl"}}
     apply(sandbox, space, tasks=["entities"], dataset=source)
     wait_for("Stalled", lambda: condition(sandbox, space, "Stalled")[1] == "DatasetNotFound")

@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from tests.integration.trainings import apply, condition, ready, status
 from tests.integration.waiting import wait_for
 from tests.sandbox.environment import CONTROLLER, NAMESPACE, Sandbox
 from tests.unit.authority import AUTHORITY, SERVER
+from tests.unit.listening import Listening
 from tests.unit.proxied import LoopbackProxy
 
 SERVER_URL = "https://gpu.example"
@@ -28,7 +28,7 @@ FOLDER = "/etc/bundle"
 Json = dict[str, Any]
 
 
-class TlsFront:
+class TlsFront(Listening):
     """TLS on loopback in front of a server that speaks plain HTTP, with the certificate of gpu.example."""
 
     def __init__(self, upstream: str, folder: Path) -> None:
@@ -38,24 +38,11 @@ class TlsFront:
         file.write_text(SERVER, encoding="ascii")
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(file)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
+        super().__init__(self._lead)
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self._listening.getsockname()[1]}"
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._lead, args=(client,), daemon=True).start()
+        return f"https://127.0.0.1:{self.port}"
 
     def _lead(self, client: socket.socket) -> None:
         try:
@@ -107,7 +94,7 @@ def proxy(sandbox: Sandbox, tmp_path: Path) -> Iterator[LoopbackProxy]:
     before = sandbox.cluster.api.get(DEPLOYMENT)["spec"]
     bundle = {"metadata": {"name": "bundle"}, "data": {"company.pem": AUTHORITY}}
     sandbox.cluster.api.create(BUNDLES, bundle)
-    with closing(TlsFront(sandbox.model_server, tmp_path)) as front, LoopbackProxy(front.url) as running:
+    with TlsFront(sandbox.model_server, tmp_path) as front, LoopbackProxy(front.url) as running:
         environment = {
             "HTTPS_PROXY": running.url,
             "HTTP_PROXY": running.url,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 from tests.unit.authority import SERVER
+from tests.unit.listening import Listening
 from tests.unit.trainer.loopback import Loopback
 
 QUIET_SECONDS = 20.0
 
 
-class LoopbackProxy:
+class LoopbackProxy(Listening):
     """An HTTP proxy that leads every request to one server, wherever it was meant to go.
 
     Args:
@@ -29,20 +28,11 @@ class LoopbackProxy:
         """The first lines of the requests."""
         host, _, port = upstream.rpartition("/")[2].partition(":")
         self._upstream = (host, int(port)) if upstream else None
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        super().__init__(self._lead)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._lead, args=(client,), daemon=True).start()
+        return f"http://127.0.0.1:{self.port}"
 
     def _lead(self, client: socket.socket) -> None:
         with client:
@@ -60,15 +50,6 @@ class LoopbackProxy:
                     path = b"/" + target.split(b"/", 3)[3]
                     server.sendall(b" ".join((method, path, version)) + b"\r\n" + rest)
                 _pipe(client, server)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join()
 
 
 @contextmanager

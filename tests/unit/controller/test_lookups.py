@@ -20,7 +20,7 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.guard import Guard
 
 from .test_network import ENVIRONMENT, SLICE
-from .world import World
+from .world import BARE, World
 
 URL = "http://data.slow.example/samples.jsonl"
 
@@ -55,14 +55,7 @@ def run(endpoint: str, url: str | None = URL) -> Run:
     remote = {"http": {"url": url}} if url else {}
     return Run.model_validate(
         {
-            "name": "docs",
-            "namespace": "team",
-            "uid": "u",
-            "domain": "docs",
-            "number": 3,
-            "hash": "h",
-            "image": "i",
-            "tasks": ["entities"],
+            **BARE,
             "data": {"file": "f", "source": "s", "remote": remote},
             "model": {"name": "m", "endpoint": endpoint, "source": "spec"},
         }

@@ -22,7 +22,7 @@ from domaintraining.errors import DomainTrainingError
 from domaintraining.guard import Guard
 from domaintraining.proxy import Proxy
 
-from .world import BETTER, World
+from .world import BARE, BETTER, World
 
 NAMES = {
     "ollama.ollama": ["10.96.7.7"],
@@ -55,14 +55,7 @@ def policy(folder: Path, *endpoints: str, **settings: Any) -> JsonObject | None:
     first, *second = [ModelStatus(name="m", endpoint=one, source="spec") for one in endpoints]
     run = Run.model_validate(
         {
-            "name": "docs",
-            "namespace": "team",
-            "uid": "u",
-            "domain": "docs",
-            "number": 3,
-            "hash": "h",
-            "image": "i",
-            "tasks": ["entities"],
+            **BARE,
             "data": {"file": "f", "source": "s"},
             "model": first,
             "prompt_model": second[0] if second else None,

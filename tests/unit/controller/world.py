@@ -26,6 +26,17 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 KEY = ("team", "docs")
 SAMPLES = [{"text": f"Loki stores logs of host {number}.", "entities": []} for number in range(6)]
 SPEC: dict[str, Any] = {"dataset": {"inline": SAMPLES}, "tasks": ["entities"]}
+BARE: dict[str, Any] = {
+    "name": "docs",
+    "namespace": "team",
+    "uid": "u",
+    "domain": "docs",
+    "number": 3,
+    "hash": "h",
+    "image": "i",
+    "tasks": ["entities"],
+}
+"""What every run has, without data and model."""
 SAMPLED = "a" * 64
 """Digest of the samples as the trainers of runs read them."""
 BETTER: dict[str, Any] = {"entities": {"verdict": "Improved", "f1": 0.8, "precision": 0.8, "recall": 0.8}}

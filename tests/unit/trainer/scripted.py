@@ -12,6 +12,10 @@ from domaintraining.api.sample import Sample
 PEOPLE = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Margaret", "Ken")
 FIRMS = ("Acme", "Globex", "Initech", "Umbrella", "Hooli", "Vandelay", "Wayne", "Stark")
 FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]")
+FIELDS_OF_A_LINE = {
+    *("event_type", "timestamp", "training_run_id", "domain", "progress_percent", "phase", "message", "data")
+}
+"""Keys of a line of the log, as the contract has them."""
 PROPOSALS = (
     "Name every PERSON and every FIRM.",
     "Copy names to the letter; a FIRM employs a PERSON.",

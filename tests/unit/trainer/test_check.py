@@ -22,22 +22,12 @@ from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
 from tests.unit.trainer import loopback
 from tests.unit.trainer.loopback import Clock, Loopback, Received, Reply
-from tests.unit.trainer.scripted import answer, make_run, run_values, samples
+from tests.unit.trainer.scripted import FIELDS_OF_A_LINE, answer, make_run, run_values, samples
 
 Values = dict[str, Any]
 Script = Callable[[Mapping[str, Any]], str]
 
 OTHER_MODEL = {**run_values()["model"], "digest": "sha256:2"}
-FIELDS_OF_A_LINE = {
-    "event_type",
-    "timestamp",
-    "training_run_id",
-    "domain",
-    "progress_percent",
-    "phase",
-    "message",
-    "data",
-}
 
 
 class Trained(NamedTuple):

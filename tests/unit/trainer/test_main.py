@@ -19,7 +19,7 @@ from domaintraining.trainer.main import MAY_PASS, NEEDS_A_CHANGE, SUCCESS, attem
 from domaintraining.trainer.prompts.export import text_digest
 from domaintraining.trainer.reading import Folders
 from domaintraining.trainer.reporter import RecordedReport
-from tests.unit.trainer.scripted import answer, make_run, run_values, samples
+from tests.unit.trainer.scripted import FIELDS_OF_A_LINE, answer, make_run, run_values, samples
 
 Values = dict[str, Any]
 
@@ -361,20 +361,7 @@ def test_the_log_is_json_lines_without_sample_text(finished: Finished) -> None:
     assert {"run_started", "dataset_read", "baseline_measured", "result_written"} <= {
         event["event_type"] for event in events
     }
-    assert all(
-        set(event)
-        == {
-            "event_type",
-            "timestamp",
-            "training_run_id",
-            "domain",
-            "progress_percent",
-            "phase",
-            "message",
-            "data",
-        }
-        for event in events
-    )
+    assert all(set(event) == FIELDS_OF_A_LINE for event in events)
     percents = [event["progress_percent"] for event in events]
     assert percents == sorted(percents)
     assert not any(word in line for line in lines for word in ("In year", "Acme", "Ada", "Globex"))

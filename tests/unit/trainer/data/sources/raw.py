@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
-from typing import Self
+
+from tests.unit.listening import Listening
 
 
-class RawServer:
+class RawServer(Listening):
     """Sends one script after the other, the last one for ever, each on a connection of its own.
 
     Args:
@@ -19,28 +20,21 @@ class RawServer:
 
     def __init__(self, *scripts: bytes, greets: bool = False, drips: int = 0) -> None:
         self._greets, self._drips = greets, drips
-        self._left = threading.Event()
-        self._talks: list[threading.Thread] = []
+        self._left, self._lock = threading.Event(), threading.Lock()
         self.heads: list[str] = []
         self._scripts = list(scripts)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listening.getsockname()[1])
+        super().__init__(self._talk)
         self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
+    def _next(self) -> tuple[bytes, bool]:
+        """What the next connection gets, and whether it drips."""
+        with self._lock:
             script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
-            drips, self._drips = self._drips > 0, self._drips - 1
-            talk = threading.Thread(target=self._talk, args=(client, script, drips), daemon=True)
-            talk.start()
-            self._talks.append(talk)
+            self._drips -= 1
+            return script, self._drips >= 0
 
-    def _talk(self, client: socket.socket, script: bytes, drips: bool) -> None:  # noqa: FBT001 - a thread's
+    def _talk(self, client: socket.socket) -> None:
+        script, drips = self._next()
         with client, suppress(OSError):
             head = b""
             while not self._greets and b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
@@ -52,17 +46,9 @@ class RawServer:
                     return
             client.shutdown(socket.SHUT_WR)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *ending: object) -> None:
         self._left.set()
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join()
-        for talk in self._talks:
-            talk.join()
+        super().__exit__(*ending)
 
 
 def reply(body: bytes = b"", status: int = 200, **headers: str) -> bytes:
