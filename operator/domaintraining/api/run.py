@@ -146,6 +146,8 @@ class Run(WireModel):
     """Where the model's answers are kept."""
     served: Annotated[int, Field(ge=1)] | None = None
     """Revision served when the run started, mounted for the comparison; None: there is none."""
+    served_rejected: bool = False
+    """Whether it was not accepted: a pin alone has put it there."""
     served_from: dict[Task, Origin] = {}
     """For each task where its served prompt is kept: a revision may serve one task's prompt of another."""
     named_servers: list[Short] = []

@@ -112,7 +112,12 @@ def _needs_a_person(trouble: DomainTrainingError | None) -> bool:
 def _available(observed: Observed) -> _Said:
     if observed.served is None:
         return _Said("False", Reason.NO_PROMPT, "no prompt was promoted yet")
-    return _Said("True", Reason.PROMOTED, f"revision {observed.served.number} is served")
+    served = observed.served
+    if not served.promoted:
+        words = f"revision {served.number}, which was not accepted, is served: spec.pinRevision"
+        pin = observed.resource.spec.pin_revision == served.number
+        return _Said("True", Reason.PINNED, f"{words} {'names' if pin else 'had named'} it")
+    return _Said("True", Reason.PROMOTED, f"revision {served.number} is served")
 
 
 def _served(observed: Observed) -> _Said | None:

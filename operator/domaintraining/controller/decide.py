@@ -246,6 +246,8 @@ def next_number(observed: Observed) -> int:
 def to_serve(observed: Observed) -> Revision | None:
     """What `<name>-prompt` should hold, if it holds something else; None: leave what is served."""
     found, served = wanted(observed), observed.served
+    if found is None and served is not None and not served.owned:
+        return served  # of a resource that was restored
     if found is None or served is None or not served.owned or not holds(served, found):
         return found
     return None if (served.number, served.hash) == (found.number, found.hash) else found

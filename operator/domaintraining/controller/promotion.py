@@ -6,15 +6,14 @@ prompt it had before, which an earlier revision keeps, or, as its baseline, the 
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from domaintraining.api.report import MANIFEST_KEY
 from domaintraining.api.run import Origin
 from domaintraining.api.spec import TASKS, Task
-from domaintraining.api.status import Improvement, Metrics, TaskMetrics, wire
 from domaintraining.controller.acceptance import Judgement, judge
+from domaintraining.controller.composing import compose, is_kept, kept_part
 from domaintraining.controller.observed import Observed, Revision
-from domaintraining.controller.revisions import dump, metrics_of, origins_before, task_facts
+from domaintraining.controller.revisions import SERVED_REJECTED, metrics_of, origins_before
 
 FILES: Final = frozenset(
     f"{task}.{file}"
@@ -52,16 +51,20 @@ def judged(observed: Observed) -> Observed:
     """What was observed, with the last run of this spec judged by the acceptance of today.
 
     Others stay as they were judged: as what is served says, or a later run that was compared with it, else as
-    their own manifest.
+    their own manifest; but what fails today is no promoted prompt of this spec. A pinned one is not judged.
     """
-    last = last_of_spec(observed)
-    return replace(
-        observed,
-        revisions=tuple(
-            _by_spec(observed, one) if last is one else _as_served(observed, one)
-            for one in observed.revisions
-        ),
-    )
+    return replace(observed, revisions=tuple(_judged(observed, one) for one in observed.revisions))
+
+
+def _judged(observed: Observed, revision: Revision) -> Revision:
+    if revision.number == observed.resource.spec.pin_revision:
+        return _as_served(observed, revision)
+    if revision is last_of_spec(observed):
+        return _by_spec(observed, revision)
+    then = _as_served(observed, revision)
+    tasks = judgement(observed, then) if then.hash == observed.resource.hash and then.promoted else {}
+    passed = tuple(task for task in then.accepted if task in tasks and tasks[task].passed)
+    return replace(then, promoted=bool(passed), accepted=passed) if tasks else then
 
 
 def _by_spec(observed: Observed, revision: Revision) -> Revision:
@@ -78,7 +81,7 @@ def _as_served(observed: Observed, revision: Revision) -> Revision:
         passed = tuple(task for task in served.accepted if task in own)
         return replace(revision, promoted=True, accepted=passed) if passed else revision
     for later in reversed(observed.trained):
-        if later.manifest.get("served") == revision.number:
+        if later.manifest.get("served") == revision.number and not later.manifest.get(SERVED_REJECTED):
             before = origins_before(later)
             passed = tuple(task for task in own if _was_served(revision, task, before.get(task)))
             return replace(revision, promoted=True, accepted=passed) if passed else revision
@@ -113,84 +116,22 @@ def composed(observed: Observed, revision: Revision) -> Revision:
     told = said == (revision.promoted, list(revision.accepted))
     if own and (told or not origins_before(revision)):
         return revision
-    kept = {task: _kept(observed, origin) for task, origin in sources.items()}
-    if not all(_files(source, sources[task], task) for task, source in kept.items()):
-        return _as_it_is(observed, revision)
-    files: dict[str, str] = {}
-    for task, source in kept.items():
-        files |= _files(source, sources[task], task)
-    manifest = _manifest(revision, sources, kept)
-    return replace(revision, data=files | {MANIFEST_KEY: dump(manifest)}, manifest=manifest)
+    parts = {task: kept_part(observed, origin, task) for task, origin in sources.items()}
+    found = {task: part for task, part in parts.items() if part is not None}
+    return compose(revision, found) if len(found) == len(parts) else _as_it_is(observed, revision)
 
 
 def _as_it_is(observed: Observed, revision: Revision) -> Revision:
-    """Somebody deleted what a task's prompt was kept in: what is served stays, else all is the run's own."""
+    """Somebody deleted what a task's prompt was kept in: what is served stays, else that task has none."""
     served = observed.served
-    if served is not None and (served.number, served.promoted) == (revision.number, True):
+    if served is None:
+        own = Origin(revision=revision.number)
+        passed = [task for task, origin in origins(revision).items() if origin == own]
+        parts = {task: part for task in passed if (part := kept_part(observed, own, task)) is not None}
+        return compose(revision, parts)
+    if (served.number, served.promoted) == (revision.number, True):
         return replace(revision, data=served.data, manifest=served.manifest)
-    return revision
-
-
-def _kept(observed: Observed, origin: Origin) -> Revision | None:
-    return next((one for one in observed.trained if one.number == origin.revision), None)
-
-
-def _files(source: Revision | None, origin: Origin, task: Task) -> dict[str, str]:
-    if source is None:
-        return {}
-    files = source.baseline if origin.baseline else source.data
-    return {key: text for key, text in files.items() if key.startswith(f"{task}.")}
-
-
-def _manifest(
-    revision: Revision, sources: dict[Task, Origin], kept: dict[Task, Revision | None]
-) -> dict[str, Any]:
-    """The run's manifest, with each task's part from the run that its prompt is from."""
-    tasks: dict[str, Any] = {}
-    numbers: dict[str, Any] = {}
-    seen: dict[Any, None] = dict.fromkeys(_seen(revision))
-    for task, origin in sources.items():
-        source = kept[task]
-        assert source is not None, "all files were found"
-        measured = getattr(metrics_of(source), task)
-        if origin.baseline:
-            tasks[task] = task_facts({"tasks": source.manifest.get("baseline")}, task)
-            numbers[task] = of_baseline(measured)
-        else:
-            tasks[task] = task_facts(source.manifest, task)
-            numbers[task] = measured
-            seen |= dict.fromkeys(_seen(source))
-    # a pair of prompts that was never measured together has no number end to end
-    together = len(set(map(str, sources.values()))) == 1
-    whole = Metrics(**numbers, end_to_end=metrics_of(revision).end_to_end if together else None)
-    return revision.manifest | {
-        "tasks": tasks,
-        "metrics": wire(whole),
-        "seen": list(seen),
-        "accepted": list(revision.accepted),
-        "promoted": revision.promoted,
-    }
-
-
-def _seen(revision: Revision) -> list[str]:
-    said = revision.manifest.get("seen")
-    return [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
-
-
-def of_baseline(measured: TaskMetrics | None) -> TaskMetrics:
-    """What was measured of the prompt without training; nothing where that was not measured."""
-    scores = measured.baseline if measured is not None else None
-    if measured is None or scores is None:
-        return TaskMetrics()
-    return TaskMetrics(
-        f1=scores.f1,
-        precision=scores.precision,
-        recall=scores.recall,
-        baseline=scores,
-        improvement=Improvement(value=0, low=0, high=0, over="Baseline"),
-        verdict="Unclear",
-        documents=measured.documents,
-    )
+    return served
 
 
 def pinned(observed: Observed) -> Revision | None:
@@ -211,10 +152,19 @@ def wanted(observed: Observed) -> Revision | None:
 
 def _withdrawn(observed: Observed, newest: Revision | None) -> Revision | None:
     """What was served before the last run, where that one was rejected and none of its spec is left."""
-    if newest is None or newest.number != observed.trained[-1].number:
+    kept = {one.number: one for one in observed.trained}
+    if newest is None or newest.number != max(kept):
         return None
-    before = newest.manifest.get("served")
-    return next((one for one in observed.trained if one.number == before and one.promoted), None)
+    before, found = kept.get(_served_then(newest)), newest
+    while before is not None and before.number < found.number and not before.promoted:
+        found, before = before, kept.get(_served_then(before))  # a pin alone had put it there
+    return before if before is not None and before.promoted else None
+
+
+def _served_then(revision: Revision) -> int:
+    """The revision that was served when a run started; 0: none."""
+    number = revision.manifest.get("served")
+    return number if isinstance(number, int) else 0
 
 
 def _lost(observed: Observed) -> Revision | None:
@@ -259,8 +209,4 @@ def compared_with(observed: Observed) -> Revision | None:
 
 def served_from(observed: Observed, served: Revision) -> dict[Task, Origin]:
     """For each task where the prompt that a revision serves is kept; what is gone is left out."""
-    return {
-        task: origin
-        for task, origin in origins(served).items()
-        if _files(_kept(observed, origin), origin, task)
-    }
+    return {task: origin for task, origin in origins(served).items() if is_kept(observed, origin, task)}

@@ -67,6 +67,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - all that a run comes from
         spent=_spent(observed, number, journal),
         journal=journal,
         served=served.number if served else None,
+        served_rejected=served is not None and not served.promoted,
         served_from=served_from(observed, served) if served else {},
         named_servers=[
             one

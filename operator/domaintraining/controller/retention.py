@@ -14,8 +14,17 @@ def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]
     settled = revision_of(observed, observed.resource.hash)
     held |= {settled.number} if settled is not None else set()
     stay = [one for one in trained if one.keep or one.number in held | newest]
-    stays = {one.number for one in stay}.union(*(needed_by(one) for one in stay))
+    stays = {one.number for one in stay}.union(*(needed_by(one) for one in stay)) | _compared_with(observed)
     return tuple(one for one in trained if one.number not in stays and one.owned)
+
+
+def _compared_with(observed: Observed) -> set[int]:
+    """Revisions that a run without a result mounts, and goes on with where a task fails."""
+    record = observed.record
+    if record is None or any(one.number == record.run.number for one in observed.trained):
+        return set()
+    origins = (origin.revision for origin in record.run.served_from.values())
+    return {*origins, *([record.run.served] if record.run.served else [])}
 
 
 def to_forget(observed: Observed) -> tuple[int, ...]:

@@ -23,11 +23,11 @@ from domaintraining.controller.acceptance import judge
 from domaintraining.controller.apply import attempt_of
 from domaintraining.controller.attempt import Attempt
 from domaintraining.controller.cluster import CONFIG_MAP, Cluster
+from domaintraining.controller.composing import of_baseline
 from domaintraining.controller.decide import Plan
 from domaintraining.controller.manifests import ROLE_PROMPT, build_data, build_revision, build_run
 from domaintraining.controller.objects import number_of
 from domaintraining.controller.observed import Object, Observed, Preflight, Resource, Revision
-from domaintraining.controller.promotion import of_baseline
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import dump, metrics_of, read_revision, resolved, task_facts
 from domaintraining.controller.settings import Settings

@@ -25,6 +25,8 @@ COUNTS: Final[dict[Task, str]] = {"entities": "entity_types", "relations": "rela
 MODES: Final[tuple[Auto, ...]] = ("light", "medium", "heavy", "manual")
 """What a trainer runs: adaptive has become one of them."""
 LONGEST_INSTRUCTION: Final = 2048
+SERVED_REJECTED: Final = "servedRejected"
+"""Key of a manifest: what was served when the run started had been put there by a pin alone."""
 BASELINE: Final = "baseline."
 """Prefix of keys in a revision's binaryData: its baseline's files, for tasks that had no prompt before."""
 
@@ -60,6 +62,7 @@ def revision_data(
         "accepted": list(accepted),
         "promoted": bool(accepted),
         "served": run.served,
+        **({SERVED_REJECTED: True} if run.served_rejected else {}),
         "before": {task: wire(origin) for task, origin in before_of(run).items()},
         "baseline": {task: _said(prompt) for task in TASKS if (prompt := baseline.prompt(task))},
         **facts,

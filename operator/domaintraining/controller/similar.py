@@ -25,6 +25,7 @@ from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.allowed import data_model_of
 from domaintraining.controller.cluster import CONFIG_MAP, Cluster
+from domaintraining.controller.composing import SEEN_ELSEWHERE
 from domaintraining.controller.manifests import ROLE_SERVED, metadata_of
 from domaintraining.controller.models import ModelServers
 from domaintraining.controller.objects import number_of
@@ -127,10 +128,12 @@ def offers_of(found: Iterable[Object], resource: Resource) -> list[Offer]:
 
 
 def offer_of(name: str, revision: Revision) -> Offer | None:
-    """What a served revision offers; None: no promoted prompt, or nothing that can be read."""
-    if not revision.promoted:
-        return None
+    """What a served revision offers; None: no promoted prompt, nothing that can be read, or it does not say
+    all that it had seen.
+    """
     manifest = revision.manifest
+    if not revision.promoted or manifest.get(SEEN_ELSEWHERE):
+        return None
     values: dict[str, Any] = {
         task: offered for task in TASKS if (offered := _task_offer(task, revision)) is not None
     }

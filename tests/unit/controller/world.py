@@ -6,7 +6,7 @@ The controller can be killed after any of its writes; what it knew is gone then.
 import asyncio
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -195,16 +195,22 @@ class World:
         found = self.get(CONFIG_MAP, report_name("docs", run))
         self._put(found | {"data": found.get("data", {}) | data})
 
-    def result(self, metrics: dict[str, Any], asked: dict[str, str] | None = None) -> None:
+    def result(
+        self,
+        metrics: dict[str, Any],
+        asked: dict[str, str] | None = None,
+        seen: Sequence[str] = (),
+    ) -> None:
         """The trainer reports its end with what was measured, and the Job is complete.
 
         Args:
             metrics: what was measured of each task.
             asked: the model that a task's prompt is for, where it is not the run's first.
+            seen: digests of the texts that it had seen; empty: one of its own.
         """
         run = int(self.job()["metadata"]["labels"][LABEL_RUN])
         tasks = [task for task in ("entities", "relations") if task in metrics]
-        seen = [f"text-{run}"]
+        seen = list(seen) or [f"text-{run}"]
         baseline = prompts(**{task: prompt_of(task, 0) for task in tasks})
         made = {task: prompt_of(task, run) for task in tasks}
         given = json.loads(self.record(run)["data"][RUN_KEY])
