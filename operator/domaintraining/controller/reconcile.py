@@ -12,6 +12,7 @@ from domaintraining.controller import apply
 from domaintraining.controller.allowed import check_models
 from domaintraining.controller.cluster import DOMAIN_TRAINING, JOB, Cluster
 from domaintraining.controller.decide import Plan, Step, decide, pin_problem
+from domaintraining.controller.edits import EditedError, unless_edited
 from domaintraining.controller.graph.sync import GraphSync
 from domaintraining.controller.graph.told import named, with_graph
 from domaintraining.controller.held import is_held
@@ -112,7 +113,10 @@ class Reconciler:
             return None
         resource = read_resource(body)
         self.sources.refer(key, source_of(resource))
-        observed, outcome, looked = await self._advance(resource)
+        try:
+            observed, outcome, looked = await self._advance(resource)
+        except EditedError:
+            return 0.0
         status = with_graph(self.graph, observed, outcome.plan, project(observed, outcome))
         written = await self._write(resource, status, self._pace(observed))
         problem = outcome.problem
@@ -138,7 +142,8 @@ class Reconciler:
             resting = plan.step is Step.REST and not any(job.active for job in observed.jobs)
             if not resting and (await self.lookout.look(observed, resting=False)).wrote:
                 continue  # a check never goes on beside a run
-            if plan.step in (Step.START, Step.WAIT) or is_held(observed):
+            serving = plan.adopt or plan.serve is not None  # which waits for no server's answer
+            if not serving and (plan.step in (Step.START, Step.WAIT) or is_held(observed)):
                 observed = await self._checked(observed, plan)
                 plan = decide(observed)
                 if plan.step is Step.START and not _is_checked(observed):
@@ -165,7 +170,8 @@ class Reconciler:
             return apply.with_preflight(observed, replace(preflight, model_problem=error))
         place = await self.places.stand(resource)
         if place is None or not is_queued(resource):
-            preflight = await self._asked(observed, preflight, plan.run, waits=place is not None)
+            asking = self._asked(observed, preflight, plan.run, waits=place is not None)
+            preflight = await unless_edited(self.cluster, resource, asking)
             if preflight.problem is None and is_held_up(resource):
                 self.places.line_up(resource.key)
                 place = await self.places.stand(resource)

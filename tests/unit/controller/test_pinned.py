@@ -1,12 +1,15 @@
 """spec.pinRevision: an earlier revision is served at once; and how many of them are kept."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from domaintraining.api.names import LABEL_KEEP
+from domaintraining.controller import edits
 from domaintraining.controller.cluster import CONFIG_MAP, JOB
 from domaintraining.controller.decide import decide
+from domaintraining.controller.models import ScriptedModels
 from domaintraining.controller.observed import Observed
 from tests.unit.controller.releases import (
     edit,
@@ -19,7 +22,7 @@ from tests.unit.controller.releases import (
     world_of_two_tasks,
 )
 from tests.unit.controller.test_decide import NOW, SPEC, resource, revision
-from tests.unit.controller.world import World
+from tests.unit.controller.world import KEY, World
 
 
 def two_runs(entities: str = "Improved", relations: str = "Improved") -> World:
@@ -51,6 +54,79 @@ def test_a_pinned_revision_is_served_without_a_run_and_given_back() -> None:
     pin(world, None)
     assert (served(world), world.conditions["Ready"]) == (newest, ("True", "Promoted"))
     assert world.names(JOB) == jobs
+
+
+class Hanging(ScriptedModels):
+    """A model server that accepts each request and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def _ask(self, endpoint: str, question: str) -> None:
+        self.asked.append(f"{question} of {endpoint}")
+        self.reached.set()
+        await asyncio.sleep(60)
+
+
+def hanging(world: World) -> Hanging:
+    """The model server hangs, and one more run is asked for, which is checked there first."""
+    server = world.models = Hanging()
+    world.controller = world.started()
+    world.ask("2026-11-23T13:00:00Z")
+    return server
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_is_pinned_is_served_before_a_model_server_is_asked(*, lost: bool) -> None:
+    """A run that waits is checked on a server that hangs; a rollback does not wait with it.
+
+    Args:
+        lost: whether its owner was lost too, so that it is adopted first.
+    """
+    world = two_runs()
+    server = hanging(world)
+    body = world.resource
+    body["spec"]["pinRevision"] = 1
+    world._put(body)
+    if lost:
+        kept = world.get(CONFIG_MAP, "docs-prompt-r1")
+        del kept["metadata"]["ownerReferences"]
+        world._put(kept)
+
+    async def look() -> None:
+        looking = asyncio.create_task(world.controller.reconcile(KEY))
+        await asyncio.wait_for(server.reached.wait(), timeout=10)
+        looking.cancel()
+
+    asyncio.run(look())
+    assert runs(world) == ("1", "1")
+
+
+def test_an_edit_ends_a_look_that_waits_for_a_model_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that follows at once serves what is pinned; the one before writes no status."""
+    monkeypatch.setattr(edits, "LOOK_EVERY", 0.01)
+    world = two_runs()
+    server = hanging(world)
+
+    async def edited() -> float | None:
+        looking = asyncio.create_task(world.controller.reconcile(KEY))
+        await asyncio.wait_for(server.reached.wait(), timeout=10)
+        await asyncio.sleep(0.05)
+        assert not looking.done(), "nothing was edited yet"
+        body = world.resource
+        body["spec"]["pinRevision"] = 1
+        world._put(body)
+        async with asyncio.timeout(10):
+            return await looking
+
+    before = world.resource["status"]
+    assert asyncio.run(edited()) == 0
+    assert world.resource["status"] == before
+    world.models = ScriptedModels(two_runs().models.models)
+    world.controller = world.started()
+    world.settle()
+    assert runs(world) == ("1", "1")
 
 
 def test_a_composed_revision_is_pinned_as_it_was_served() -> None:
