@@ -47,8 +47,13 @@ def job_name(name: str, run: int, attempt: int) -> str:
 
 
 def run_name(name: str, run: int) -> str:
-    """ServiceAccount, Role, RoleBinding, NetworkPolicy and run ConfigMap of one run."""
+    """ServiceAccount, Role, RoleBinding and NetworkPolicy of one run."""
     return f"{name}-r{run}"
+
+
+def record_name(name: str, run: int) -> str:
+    """ConfigMap of one run, which its trainer starts from: of `x-prompt` not called as a prompt of `x`."""
+    return f"{name}-r{run}-run" if name.endswith("-prompt") else run_name(name, run)
 
 
 def report_name(name: str, run: int) -> str:

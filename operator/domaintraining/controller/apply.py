@@ -64,12 +64,13 @@ async def start(  # noqa: PLR0913, PLR0917 - all that an attempt is made of
     if offered is not None:
         await put(cluster, offered)
     attempt = attempt_of(observed, plan, preflight, run)
-    await put(cluster, manifests.build_run(resource, run, attempt, settings.ca_bundle))
+    kept_as = observed.kept_as(run.number)
+    await put(cluster, manifests.build_run(resource, run, attempt, settings.ca_bundle, kept_as=kept_as))
     await empty_report(cluster, resource, run.number)
     await furnish(cluster, resource, run)
     if network:
         await restrict(cluster, resource, run, network)
-    await create_job(cluster, resource, build_job(resource, run, attempt, settings))
+    await create_job(cluster, resource, build_job(resource, run, attempt, settings, kept_as=kept_as))
 
 
 def attempt_of(observed: Observed, plan: Plan, preflight: Preflight, run: Run) -> Attempt:
@@ -145,7 +146,8 @@ async def record_failure(cluster: Cluster, observed: Observed) -> None:
             "failed_time": rfc3339(observed.now),
         }
     )
-    await put(cluster, manifests.build_run(observed.resource, record.run, attempt))
+    body = manifests.build_run(observed.resource, record.run, attempt, kept_as=record.kept_as)
+    await put(cluster, body)
 
 
 def failure_of(observed: Observed) -> DomainTrainingError:

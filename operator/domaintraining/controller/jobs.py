@@ -49,9 +49,12 @@ See https://kubernetes.io/docs/concepts/security/pod-security-standards/#restric
 """
 
 
-def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
+def build_job(
+    resource: Resource, run: Run, attempt: Attempt, settings: Settings, *, kept_as: str = ""
+) -> Object:
     """The Job of one attempt or check; one with a queue of Kueue's is made suspended, and Kueue lets it go.
 
+    A run's ConfigMap is mounted as it is kept, which an earlier version may have made under another name.
     See https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
     """
     job, parts = resource.spec.job, parts_of(run)
@@ -63,7 +66,7 @@ def build_job(resource: Resource, run: Run, attempt: Attempt, settings: Settings
     queue = resource.labels.get(LABEL_QUEUE)
     template = {
         "metadata": {"labels": dict(job.pod_labels) | own, "annotations": dict(job.pod_annotations)},
-        "spec": _pod(resource, run, attempt, settings),
+        "spec": _pod(resource, run, attempt, settings, kept_as or parts.record),
     }
     return {
         "apiVersion": "batch/v1",
@@ -94,7 +97,7 @@ def _failure_rules() -> list[Object]:
     ]
 
 
-def _pod(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> Object:
+def _pod(resource: Resource, run: Run, attempt: Attempt, settings: Settings, record: str) -> Object:
     job = resource.spec.job
     secrets = dict.fromkeys([*(one.name for one in job.image_pull_secrets), *settings.image_pull_secrets])
     pod: Object = {
@@ -104,7 +107,7 @@ def _pod(resource: Resource, run: Run, attempt: Attempt, settings: Settings) -> 
         "enableServiceLinks": False,
         "securityContext": RESTRICTED_POD | {"fsGroup": USER},
         "containers": [_container(resource, run, attempt, settings)],
-        "volumes": _volumes(resource, run),
+        "volumes": _volumes(resource, run, record),
         "nodeSelector": dict(job.node_selector),
         "tolerations": [
             one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in job.tolerations
@@ -163,11 +166,11 @@ def _container(resource: Resource, run: Run, attempt: Attempt, settings: Setting
     }
 
 
-def _volumes(resource: Resource, run: Run) -> list[Object]:
+def _volumes(resource: Resource, run: Run, record: str) -> list[Object]:
     token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
     volumes: list[dict[str, Any]] = [
-        {"name": "run", "configMap": {"name": parts_of(run).name}},
+        {"name": "run", "configMap": {"name": record}},
         {"name": "journal"} | _journal_volume(resource, run),
         {"name": "credentials", "projected": {"sources": [token, authority]}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},

@@ -20,7 +20,7 @@ from domaintraining.api.names import (
     check_name,
     domain_of,
     prompt_name,
-    run_name,
+    record_name,
 )
 from domaintraining.api.run import RUN_KEY, Run
 from domaintraining.api.status import wire
@@ -78,7 +78,9 @@ def _config_map(metadata: Object, data: dict[str, str] | None = None, *, immutab
     return body | ({"immutable": True} if immutable else {})
 
 
-def build_run(resource: Resource, run: Run, attempt: Attempt, authorities: str = "") -> Object:
+def build_run(
+    resource: Resource, run: Run, attempt: Attempt, authorities: str = "", *, kept_as: str = ""
+) -> Object:
     """The run ConfigMap: what the trainer reads, and the record of the attempt.
 
     Args:
@@ -86,13 +88,15 @@ def build_run(resource: Resource, run: Run, attempt: Attempt, authorities: str =
         run: the run.
         attempt: its attempt.
         authorities: certificates in PEM that the trainer trusts beside the system's.
+        kept_as: its name, where an earlier version made it under another.
     """
     data = {
         RUN_KEY: json.dumps(wire(run), ensure_ascii=False, sort_keys=True),
         ATTEMPT_KEY: json.dumps(wire(attempt), ensure_ascii=False, sort_keys=True),
     } | ({AUTHORITIES_KEY: authorities} if authorities else {})
     more = {LABEL_RUN: str(run.number), LABEL_HASH: run.hash}
-    return _config_map(metadata_of(resource, run_name(resource.name, run.number), ROLE_RUN, **more), data)
+    name = kept_as or record_name(resource.name, run.number)
+    return _config_map(metadata_of(resource, name, ROLE_RUN, **more), data)
 
 
 def build_checks(resource: Resource, checks: Checks, run: Run | None = None, authorities: str = "") -> Object:

@@ -16,6 +16,7 @@ from domaintraining.api.names import (
     LABEL_ROLE,
     LABEL_RUN,
     prompt_name,
+    record_name,
     run_name,
 )
 from domaintraining.api.reasons import REASONS
@@ -92,7 +93,7 @@ async def observe(cluster: Cluster, resource: Resource, now: datetime) -> Observ
     jobs = _jobs(run_jobs, run_pods, resource.uid)
     config_maps = await cluster.find(CONFIG_MAP, resource.namespace, mine)
     by_role = _sorted(config_maps, resource.name)
-    record = _record(by_role[ROLE_RUN])
+    record = _record(by_role[ROLE_RUN], resource.name)
     report = _report(config_maps, record, resource)
     explained = [await _explained(cluster, resource.namespace, job, report.report, now) for job in jobs]
     found = Observed(
@@ -130,19 +131,22 @@ def _label(body: Object, label: str) -> str:
 
 
 def _sorted(config_maps: list[Object], name: str) -> dict[str, dict[int, Object]]:
-    """ConfigMaps by role and number, each only under the name that it was made with; a copy is not ours."""
+    """ConfigMaps by role and number, each only under the name that it was made with; a copy is not ours.
+
+    An earlier version called all records of runs as their rights; of two, that of today's name counts.
+    """
     found: dict[str, dict[int, Object]] = {role: {} for role in (ROLE_RUN, ROLE_PROMPT, ROLE_SERVED)}
-    for body in config_maps:
+    for body in sorted(config_maps, key=lambda one: len(one["metadata"]["name"])):
         role = _label(body, LABEL_ROLE)
         number = number_of(body, LABEL_RUN if role == ROLE_RUN else LABEL_REVISION)
         if number is None:
             continue
         expected = {
-            ROLE_RUN: run_name(name, number),
-            ROLE_PROMPT: prompt_name(name, number),
-            ROLE_SERVED: prompt_name(name),
+            ROLE_RUN: (run_name(name, number), record_name(name, number)),
+            ROLE_PROMPT: (prompt_name(name, number),),
+            ROLE_SERVED: (prompt_name(name),),
         }
-        if body["metadata"]["name"] == expected.get(role):
+        if body["metadata"]["name"] in expected.get(role, ()):
             found[role][number] = body
     return {role: dict(sorted(bodies.items())) for role, bodies in found.items()}
 
@@ -154,7 +158,7 @@ def _revisions(config_maps: dict[int, Object], uid: str) -> tuple[Revision, ...]
     )
 
 
-def _record(config_maps: dict[int, Object]) -> RunRecord | None:
+def _record(config_maps: dict[int, Object], name: str) -> RunRecord | None:
     """The readable run with the highest number."""
     for number, body in reversed(config_maps.items()):
         data = body.get("data") or {}
@@ -164,7 +168,8 @@ def _record(config_maps: dict[int, Object]) -> RunRecord | None:
         except ValidationError:
             continue
         if run.number == number:
-            return RunRecord(run, attempt)
+            found = body["metadata"]["name"]
+            return RunRecord(run, attempt, "" if found == record_name(name, number) else found)
     return None
 
 

@@ -73,6 +73,8 @@ class RunRecord:
 
     run: Run
     attempt: Attempt
+    kept_as: str = ""
+    """Name of its ConfigMap, where an earlier version gave it another; it stays so for all of the run."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,10 @@ class Observed:
     def trained(self) -> tuple[Revision, ...]:
         """Revisions of runs, without the baseline."""
         return tuple(revision for revision in self.revisions if revision.number > 0)
+
+    def kept_as(self, run: int) -> str:
+        """Name of the ConfigMap of a run, where it is not today's; empty: it is."""
+        return self.record.kept_as if self.record is not None and self.record.run.number == run else ""
 
     @property
     def job(self) -> JobState | None:

@@ -19,6 +19,7 @@ from domaintraining.api.names import (
     check_job_name,
     check_name,
     job_name,
+    record_name,
     run_name,
 )
 from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, Cluster
@@ -77,22 +78,24 @@ def _left(found: list[Object], known: Collection[Key], before: datetime) -> dict
 
 def _made_for(one: Object, name: str) -> bool:
     """Whether it has the name that it was made with, and no owner but a resource of this name."""
-    return one["metadata"]["name"] == _name_of(one, name) and all(
+    return one["metadata"]["name"] in _names_of(one, name) and all(
         refers_to_ours(owner) and owner.get("name") == name
         for owner in one["metadata"].get("ownerReferences") or []
     )
 
 
-def _name_of(one: Object, name: str) -> str | None:
-    """The name that a Job or a record was made with; None: it is none of ours."""
+def _names_of(one: Object, name: str) -> tuple[str, ...]:
+    """The name that a Job or a record was made with, by this version or an earlier; none: it is not ours."""
     run, attempt = number_of(one, LABEL_RUN), number_of(one, LABEL_ATTEMPT)
     if is_check(one):
-        return check_job_name(name, attempt or 0)
+        return (check_job_name(name, attempt or 0),)
     if (one["metadata"].get("labels") or {}).get(LABEL_ROLE) == ROLE_CHECK:
-        return check_name(name)
+        return (check_name(name),)
     if run is None:
-        return None
-    return run_name(name, run) if attempt is None else job_name(name, run, attempt)
+        return ()
+    if attempt is not None:
+        return (job_name(name, run, attempt),)
+    return run_name(name, run), record_name(name, run)
 
 
 def _older(one: Object, before: datetime) -> bool:

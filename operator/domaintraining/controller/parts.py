@@ -11,6 +11,7 @@ from domaintraining.api.names import (
     check_report_name,
     data_name,
     job_name,
+    record_name,
     report_name,
     run_name,
 )
@@ -32,7 +33,9 @@ class Parts:
     """Names and labels of what is made around one trainer."""
 
     name: str
-    """ServiceAccount, Role, RoleBinding, NetworkPolicy, and the ConfigMap that the trainer starts from."""
+    """ServiceAccount, Role, RoleBinding and NetworkPolicy."""
+    record: str
+    """ConfigMap that the trainer starts from."""
     report: str
     """ConfigMap that the trainer alone may patch."""
     data: str
@@ -49,6 +52,7 @@ def parts_of_run(name: str, run: int) -> Parts:
     """Those of one run (from 1) of a resource."""
     return Parts(
         name=run_name(name, run),
+        record=record_name(name, run),
         report=report_name(name, run),
         data=data_name(name, run),
         role=ROLE_TRAINER,
@@ -61,6 +65,7 @@ def parts_of_check(name: str) -> Parts:
     """Those of the checks of a resource, of which there is one at a time."""
     return Parts(
         name=check_name(name),
+        record=check_name(name),
         report=check_report_name(name),
         data=check_data_name(name),
         role=ROLE_CHECKER,

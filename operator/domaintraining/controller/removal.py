@@ -11,6 +11,7 @@ from domaintraining.api.names import (
     check_name,
     data_name,
     prompt_name,
+    record_name,
     report_name,
     run_name,
     similar_name,
@@ -57,9 +58,12 @@ async def take_back(cluster: Cluster, key: Key, run: int) -> None:
 
 
 async def forget(cluster: Cluster, key: Key, run: int) -> None:
-    """Remove all of a run but its revision and its Jobs. The run's own ConfigMap, made first, goes last."""
+    """Remove all of a run but its revision and its Jobs. The run's own ConfigMap, made first, goes last.
+
+    Under the name of an earlier version as well.
+    """
     await take_back(cluster, key, run)
-    for name in (report_name(key[1], run), run_name(key[1], run)):
+    for name in dict.fromkeys(made(key[1], run) for made in (report_name, run_name, record_name)):
         await remove(cluster, key, CONFIG_MAP, name)
 
 

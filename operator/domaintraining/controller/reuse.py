@@ -86,7 +86,8 @@ async def reuse(
     if source is None:
         return False
     attempt = attempt_of(observed, plan, preflight, run)
-    await put(cluster, build_run(resource, run, attempt, settings.ca_bundle))
+    kept_as = observed.kept_as(run.number)
+    await put(cluster, build_run(resource, run, attempt, settings.ca_bundle, kept_as=kept_as))
     await put(cluster, build_revision(resource, 0, run.hash, _baseline(source, run)))
     data = _taken_over(source, run, attempt, observed)
     await put(cluster, build_revision(resource, run.number, run.hash, data, source.revision.baseline))

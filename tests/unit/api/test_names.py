@@ -1,6 +1,8 @@
 """Names of objects: valid for the longest resource, and never the same for two."""
 
 import re
+from collections import defaultdict
+from itertools import product
 
 import pytest
 
@@ -17,6 +19,8 @@ def all_names(name: str, run: int, attempt: int) -> list[str]:
     return [
         names.job_name(name, run, attempt),
         names.run_name(name, run),
+        names.record_name(name, run),
+        names.similar_name(name, run),
         names.report_name(name, run),
         names.data_name(name, run),
         names.prompt_name(name, run),
@@ -39,9 +43,55 @@ def test_longest_name_gives_names_that_every_object_may_have(made: str) -> None:
     assert DNS_LABEL.fullmatch(made)
 
 
-def test_one_resource_never_makes_the_same_name_twice() -> None:
-    made = [name for run in range(1, 4) for name in all_names("tech-docs", run, 1)[:-1]]
-    assert len({*made, names.prompt_name("tech-docs")}) == len(made) + 1
+@pytest.mark.parametrize("name", ["tech-docs", "docs-prompt"])
+def test_one_resource_never_makes_the_same_name_twice(name: str) -> None:
+    made = [one for made in names_of(name).values() for one in made]
+    assert len(set(made)) == len(made)
+
+
+def names_of(name: str) -> dict[str, list[str]]:
+    """All names that a resource gives, by the kind of object that it gives them to."""
+    runs = (1, 2, 12)
+    return {
+        "ConfigMap": [
+            made
+            for run in runs
+            for made in (
+                names.record_name(name, run),
+                names.report_name(name, run),
+                names.data_name(name, run),
+                names.similar_name(name, run),
+                names.prompt_name(name, run),
+            )
+        ]
+        + [
+            names.prompt_name(name, 0),
+            names.prompt_name(name),
+            names.check_name(name),
+            names.check_report_name(name),
+            names.check_data_name(name),
+        ],
+        "Job": [names.job_name(name, run, attempt) for run in runs for attempt in runs]
+        + [names.check_job_name(name, run) for run in runs],
+        "PersistentVolumeClaim": [names.journal_name(name)],
+    }
+
+
+def test_two_resources_never_give_the_same_name_to_one_kind_of_object() -> None:
+    """Not even where one is called as what the other makes: `docs-prompt` beside `docs`."""
+    kinds = names_of("docs")
+    made = [one for listed in kinds.values() for one in listed] + [names.run_name("docs", 1)]
+    ends = sorted({one.removeprefix("docs") for one in made} | {"-run", "-a1", "-report", "-data"})
+    resources = {f"docs{''.join(parts)}" for parts in product(["", *ends], repeat=2)} | {"prompt", "r1", "a"}
+    givers: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for name in resources:
+        for kind, listed in names_of(name).items():
+            for one in listed:
+                givers[kind, one].add(name)
+    assert {one: names for one, names in givers.items() if len(names) > 1} == {}
+    rights = [names.run_name(name, run) for name in resources for run in (1, 2, 12)]
+    rights += [names.check_name(name) for name in resources]
+    assert len(set(rights)) == len(rights)
 
 
 def test_names_are_those_of_the_contract() -> None:

@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from domaintraining.api.names import ANNOTATION_RETRAIN, LABEL_ATTEMPT, LABEL_RUN, report_name, run_name
+from domaintraining.api.names import (
+    ANNOTATION_RETRAIN,
+    LABEL_ATTEMPT,
+    LABEL_NAME,
+    LABEL_RUN,
+    record_name,
+    report_name,
+    run_name,
+)
 from domaintraining.api.report import BASELINE_KEY, REPORT_KEY, RESULT_KEY
 from domaintraining.api.run import RUN_KEY
 from domaintraining.controller.cluster import CONFIG_MAP, DOMAIN_TRAINING, JOB, POD, JsonObject
@@ -88,12 +96,13 @@ class MortalCluster(MemoryCluster):
 class World:
     """One resource and what happens to it."""
 
-    def __init__(self, spec: dict[str, Any] | None = None) -> None:
+    def __init__(self, spec: dict[str, Any] | None = None, name: str = "docs") -> None:
+        self.name = name
         self.cluster = MortalCluster(
             {
                 "apiVersion": DOMAIN_TRAINING.api_version,
                 "kind": DOMAIN_TRAINING.kind,
-                "metadata": {"namespace": "team", "name": "docs", "uid": "uid-docs"},
+                "metadata": {"namespace": "team", "name": name, "uid": f"uid-{name}"},
                 "spec": spec or SPEC,
             }
         )
@@ -117,13 +126,13 @@ class World:
 
     def look(self) -> None:
         """Reconcile once."""
-        asyncio.run(self.controller.reconcile(KEY))
+        asyncio.run(self.controller.reconcile(("team", self.name)))
 
     async def _settled(self, meanwhile: list[Act] | None) -> float | None:
         for _ in range(20):
             before = (self.cluster._version, len(self.cluster.objects))
             try:
-                again = await self.controller.reconcile(KEY)
+                again = await self.controller.reconcile(("team", self.name))
             except Killed:
                 while meanwhile and self.names(JOB):
                     meanwhile.pop(0)(self)
@@ -152,7 +161,7 @@ class World:
         Args:
             owners: whether it kept the owner references, which name the uid of before.
         """
-        metadata = {"namespace": "team", "name": "docs", "uid": "uid-restored"}
+        metadata = {"namespace": "team", "name": self.name, "uid": "uid-restored"}
         resource = {key: self.resource[key] for key in ("apiVersion", "kind", "spec")} | {
             "metadata": metadata
         }
@@ -192,7 +201,7 @@ class World:
         for key, part in ((BASELINE_KEY, "baseline_"), (RESULT_KEY, "result_")):
             if part in parts:
                 data[key] = json.dumps(parts[part])
-        found = self.get(CONFIG_MAP, report_name("docs", run))
+        found = self.get(CONFIG_MAP, report_name(self.name, run))
         self._put(found | {"data": found.get("data", {}) | data})
 
     def result(
@@ -250,7 +259,7 @@ class World:
     @property
     def resource(self) -> JsonObject:
         """The DomainTraining."""
-        return self.get(DOMAIN_TRAINING, "docs")
+        return self.get(DOMAIN_TRAINING, self.name)
 
     @property
     def conditions(self) -> dict[str, tuple[str, str]]:
@@ -279,7 +288,8 @@ class World:
     def job(self) -> JsonObject:
         """The Job of the highest run and attempt."""
         jobs = [copy.deepcopy(obj) for (kind, *_), obj in self.cluster.objects.items() if kind == JOB]
-        found = [job for job in jobs if LABEL_RUN in job["metadata"]["labels"]]  # a check's is of no run
+        mine = [job for job in jobs if job["metadata"]["labels"][LABEL_NAME] == self.name]
+        found = [job for job in mine if LABEL_RUN in job["metadata"]["labels"]]  # a check's is of no run
 
         def order(job: JsonObject) -> tuple[int, int]:
             labels = job["metadata"]["labels"]
@@ -288,8 +298,9 @@ class World:
         return max(found, key=order)
 
     def record(self, run: int) -> JsonObject:
-        """The run ConfigMap of a run."""
-        return self.get(CONFIG_MAP, run_name("docs", run))
+        """The run ConfigMap of a run, whichever version made it."""
+        name = record_name(self.name, run)
+        return self.get(CONFIG_MAP, name if name in self.names(CONFIG_MAP) else run_name(self.name, run))
 
     def made(self, kind: Kind) -> list[str]:
         """Names of objects that the controller created, each as often as it did."""
