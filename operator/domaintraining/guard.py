@@ -30,8 +30,8 @@ CLOUD: Final = frozenset(
 """Metadata and control services of clouds that are not link-local: Alibaba, Azure, Oracle, AWS, Google."""
 HERE: Final = ipaddress.ip_network("0.0.0.0/8")
 """Of this network, see RFC 6890; systems take such addresses for themselves."""
-NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-"""RFC 6052 and RFC 8215; both with the IPv4 address in the last four bytes."""
+TRANSLATED: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
+"""NAT64 of RFC 6052 and RFC 8215, IPv4-translated of RFC 2765; the IPv4 address is in the last four bytes."""
 NUMERIC: Final = re.compile(r"[0-9.]+")
 COMPATIBLE: Final = ipaddress.ip_network("::/96")
 
@@ -138,6 +138,7 @@ def refusal(address: str, api_server: Collection[str] = ()) -> str | None:
             ("this machine (loopback)", one.is_loopback),
             ("unspecified", one.is_unspecified or (one.version == 4 and one in HERE)),
             ("link-local, as metadata services are", one.is_link_local),
+            ("site-local", _is_site_local(one)),
             ("multicast", one.is_multicast),
             ("reserved", one.version == 4 and one.is_reserved),
         ):
@@ -156,7 +157,7 @@ def public_refusal(address: str) -> str | None:
     parsed = _parsed(address)
     if parsed is None:
         return "no address in its usual spelling"
-    is_public = all(one.is_global for one in _meant(parsed))
+    is_public = all(one.is_global and not _is_site_local(one) for one in _meant(parsed))
     return None if is_public else "an address of the cluster or of a private network"
 
 
@@ -167,12 +168,17 @@ def _parsed(text: str) -> Address | None:
         return None
 
 
+def _is_site_local(address: Address) -> bool:
+    """Of `fec0::/10`, see RFC 3879; Python takes them for global ones."""
+    return isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+
+
 def _meant(address: Address) -> list[Address]:
-    """An address, and the IPv4 ones that stand in it: mapped, compatible, NAT64, 6to4, Teredo."""
+    """An address, and the IPv4 ones that stand in it: mapped, compatible, NAT64, translated, 6to4, Teredo."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in NAT64):
+    if any(address in network for network in TRANSLATED):
         inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     elif address in COMPATIBLE and int(address) > 1:
         inner.append(ipaddress.IPv4Address(int(address)))

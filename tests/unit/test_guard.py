@@ -7,7 +7,7 @@ import pytest
 
 from domaintraining.api.reasons import Reason
 from domaintraining.errors import DomainTrainingError
-from domaintraining.guard import Guard, look_up, origin_of, refusal
+from domaintraining.guard import Guard, look_up, origin_of, public_refusal, refusal
 
 API_SERVER = ("10.96.0.1", "192.0.2.10", "2001:db8::10")
 
@@ -61,6 +61,11 @@ def test_addresses_that_model_servers_have(address: str) -> None:
         ("::127.0.0.1", "loopback"),
         ("64:ff9b::a9fe:a9fe", "link-local"),
         ("64:ff9b:1::7f00:1", "loopback"),
+        ("::ffff:0:127.0.0.1", "loopback"),
+        ("::ffff:0:a9fe:a9fe", "link-local"),
+        ("::ffff:0:10.96.0.1", "API server"),
+        ("fec0::1", "site-local"),
+        ("feff::1", "site-local"),
         ("2002:7f00:1::1", "loopback"),
         ("2002:a9fe:a9fe::", "link-local"),
         ("100.100.100.200", "cloud"),
@@ -79,6 +84,21 @@ def test_addresses_that_model_servers_have(address: str) -> None:
 def test_addresses_that_no_model_server_has(address: str, why: str) -> None:
     """In whatever form they are written."""
     assert why in (refusal(address, API_SERVER) or "")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.3.7", "fd12::7", "::ffff:10.0.3.7", "::ffff:0:10.0.3.7", "64:ff9b::a00:307", "fec0::1", "feff::1"],
+)
+def test_addresses_that_are_not_public(address: str) -> None:
+    """An IPv6 address is none either where a private IPv4 one stands in it."""
+    assert "private network" in (public_refusal(address) or "")
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+def test_addresses_that_are_public(address: str) -> None:
+    """Of the world, also through NAT64."""
+    assert public_refusal(address) is None
 
 
 def leads(*addresses: str) -> Guard:
