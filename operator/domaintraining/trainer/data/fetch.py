@@ -126,7 +126,7 @@ def _try(source: Source, title: str, fetching: Fetching, known: str, file: Path)
             return done.result(fetching.most_seconds)
         except TimeoutError:
             if done.done():
-                raise
+                return done.result()  # at the last moment, or an error of the source's own
             raise download.overdue(fetching.most_seconds) from None
 
 
