@@ -41,11 +41,13 @@ PLACE: Final = re.compile(r"\(line (\d{1,5}), column (\d{1,5}) ")
 """Where in the query an error is. The server's other words may quote data, even those of a SyntaxError."""
 
 _GAP: Final = r"(?:[\s\u180e]|(?>/\*.*?\*/)|//[^\r\n]*+)++"
-FORBIDDEN: Final = re.compile(
-    rf"\b(LOAD){_GAP}(CSV)\b|\b(TERMINATE){_GAP}(TRANSACTIONS?)\b", re.IGNORECASE | re.DOTALL
-)
+_MAYBE: Final = rf"(?:{_GAP})?+"
+FORBIDDEN: Final = {
+    "LOAD CSV": rf"\bLOAD{_GAP}CSV\b",
+    "TERMINATE TRANSACTIONS": rf"\bTERMINATE{_GAP}TRANSACTIONS?\b",
+    "CALL dbms.kill…": rf"\bCALL{_MAYBE}`?dbms`?{_MAYBE}\.{_MAYBE}`?kill",
+}
 """What a session for reading lets: other files and servers than this one, and the end of others' queries."""
-_ESCAPED: Final = re.compile(r"\\u+([0-9A-Fa-f]{4})")
 
 
 def open_source(spec: Neo4jSource, means: Means) -> "Query":
@@ -74,12 +76,17 @@ class Query:
         return None if known == version else Content(version, "rows.jsonl", "jsonl", "row")
 
     def _check_query(self) -> None:
-        """Refuse what a session for reading does not; escapes count as what they stand for, as in Cypher."""
-        query = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), self._spec.query)
-        if found := FORBIDDEN.search(query):
-            words = " ".join(one.upper() for one in found.groups() if one)
-            message = f"{self._means.title}: the query is refused: {words} is not for samples"
-            raise DomainTrainingError(Reason.DATASET_QUERY_INVALID, message)
+        """Refuse what a session for reading does not; and escapes, which the server alone can read."""
+        query = self._spec.query
+        if "\\u" in query:
+            raise self._refused("it has an escape that begins with \\u; write the character itself")
+        for what, pattern in FORBIDDEN.items():
+            if re.search(pattern, query, re.IGNORECASE | re.DOTALL):
+                raise self._refused(f"{what} is not for samples")
+
+    def _refused(self, why: str) -> DomainTrainingError:
+        message = f"{self._means.title}: the query is refused: {why}"
+        return DomainTrainingError(Reason.DATASET_QUERY_INVALID, message)
 
     def _answered(self) -> Iterator[dict[str, Any]]:
         """The rows as they come.

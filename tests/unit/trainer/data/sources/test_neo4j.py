@@ -1,0 +1,84 @@
+"""What is checked of a query and of its server's words before and without a Neo4j."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from domaintraining.api.reasons import REASONS, Reason
+from domaintraining.api.sources import Neo4jSource
+from domaintraining.errors import DomainTrainingError
+from domaintraining.reach import PLAIN
+from domaintraining.trainer.data.sources.neo4j import Query
+from domaintraining.trainer.data.sources.source import Credentials, Download, Means
+
+MEANS = Means("neo4j bolt://graph.example", PLAIN, Credentials("graph-reader", None))
+LOADED = "FROM 'http://192.0.2.1/x' AS l RETURN l[0] AS text, [] AS entities"
+ONE = "RETURN 'Ada' AS text, [] AS entities"
+
+
+class Answered(Query):
+    """A query whose server has answered."""
+
+    def __init__(self, rows: list[dict[str, Any]], query: str = ONE) -> None:
+        access = {"uri": "bolt://graph.example", "credentialsSecretRef": {"name": "graph-reader"}}
+        super().__init__(Neo4jSource.model_validate({**access, "query": query}), MEANS)
+        self.rows = rows
+
+    def _answered(self) -> Iterator[dict[str, Any]]:
+        yield from self.rows
+
+
+def refused(query: Answered) -> DomainTrainingError:
+    """Why a query gives no samples."""
+    with pytest.raises(DomainTrainingError) as raised:
+        query.fetch(Download(io.BytesIO(), "graph"), "")
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (f"LOAD CSV {LOADED}", "LOAD CSV is not for samples"),
+        (f"load// \u2028\nCsv {LOADED}", "LOAD CSV is not for samples"),
+        (f"LOAD /* // */ CSV {LOADED}", "LOAD CSV is not for samples"),
+        ("TERMINATE TRANSACTION 'x'", "TERMINATE TRANSACTIONS is not for samples"),
+        (f"\\u004cOAD CSV {LOADED}", "write the character itself"),
+        (f"\\u+04cOAD CSV {LOADED}", "write the character itself"),
+        (f"\\u\uff10\uff10\uff14cOAD CSV {LOADED}", "write the character itself"),
+        (f"LOAD /*\\\\u002a/ x */ CSV {LOADED}", "write the character itself"),
+        ("\\u+054ERMINATE TRANSACTIONS 'neo4j-transaction-1'", "write the character itself"),
+        ("RETURN 'Zo\\u00eb' AS text, [] AS entities", "write the character itself"),
+        ("CALL dbms.killConnection('bolt-1')", "CALL dbms.kill… is not for samples"),
+        ("CALL dbms.killConnections(['bolt-1'])", "CALL dbms.kill… is not for samples"),
+        ("optional call DBMS.killquery('query-1')", "CALL dbms.kill… is not for samples"),
+        ("CALL`dbms`.`killTransaction`('x')", "CALL dbms.kill… is not for samples"),
+        ("CALL /* x */ dbms\n. // x\n killConnection('x')", "CALL dbms.kill… is not for samples"),
+    ],
+)
+def test_a_query_that_is_not_for_samples_is_not_sent(query: str, words: str) -> None:
+    """A session for reading would run it; escapes, which the server reads in its own way, hide nothing."""
+    asked = Answered([], query)
+    error = refused(asked)
+    assert error.reason is Reason.DATASET_QUERY_INVALID
+    assert error.message.startswith("neo4j bolt://graph.example: the query is refused: ")
+    assert words in error.message
+    assert error.remedy == REASONS[Reason.DATASET_QUERY_INVALID].remedy
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        ONE,
+        "MATCH (n:Payload) RETURN n.load AS text, n.csv AS entities",
+        "CALL db.labels() YIELD label RETURN label AS text, [] AS entities",
+        "RETURN 'it\\'s\\n' AS text, [] AS entities",
+        "MATCH (n) WHERE n.dbms = 'kill' RETURN n.text AS text, [] AS entities",
+    ],
+)
+def test_other_queries_are_sent(query: str) -> None:
+    """Also with the words apart, and with other escapes."""
+    assert Answered([{"text": "Ada", "entities": []}], query).fetch(Download(io.BytesIO(), "graph"), "")
