@@ -39,6 +39,8 @@ REACHED: Final[dict[str, Any]] = {}
 """Told before the first row."""
 PLACE: Final = re.compile(r"\(line (\d{1,5}), column (\d{1,5}) ")
 """Where in the query an error is. The server's other words may quote data, even those of a SyntaxError."""
+KIND: Final = re.compile(r"[A-Za-z]{1,64}")
+"""The last part of an error's code; what looks otherwise may be anything, also the password that was sent."""
 
 _GAP: Final = r"(?:[\s\u180e]|(?>/\*.*?\*/)|//[^\r\n]*+)++"
 _MAYBE: Final = rf"(?:{_GAP})?+"
@@ -255,16 +257,20 @@ def said(error: Exception | None, means: Means) -> DomainTrainingError:
 
     if not isinstance(error, Neo4jError):
         return means.unreachable(_lost(error))
-    code = str(error.code or "")[:100]
+    code = str(error.code or "")
     _, _, kind = code.rpartition(".")
+    kind = kind if KIND.fullmatch(kind) else ""
     if ".Security." in code:
-        return means.denied(f"refuses the user of Secret {means.credentials.name} ({kind})")
+        told = f" ({kind})" if kind else ""
+        return means.denied(f"refuses the user of Secret {means.credentials.name}{told}")
     if kind == "DatabaseNotFound":
         return DomainTrainingError(Reason.DATASET_NOT_FOUND, f"{means.title}: {kind}")
     refused = code.startswith("Neo.ClientError.") or kind == "TransactionStartFailed"  # CALL IN TRANSACTIONS
     if refused and kind != "DatabaseUnavailable":
         place = PLACE.search(error.message or "")
-        words = f"{kind} in line {place[1]}, column {place[2]}" if place else kind
+        words = kind or "an error"
+        if place:
+            words += f" in line {place[1]}, column {place[2]}"
         if kind == "AccessMode":
             words = "it writes, and samples are only read (AccessMode)"
         if kind.startswith("TransactionTimedOut"):

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from neo4j.exceptions import Neo4jError
 
 from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.sources import Neo4jSource
 from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import PLAIN
-from domaintraining.trainer.data.sources.neo4j import Query
+from domaintraining.trainer.data.sources.neo4j import Query, said
 from domaintraining.trainer.data.sources.source import Credentials, Download, Means
+from tests.unit.trainer.data.sources.fetching import CANARY
 
 MEANS = Means("neo4j bolt://graph.example", PLAIN, Credentials("graph-reader", None))
 LOADED = "FROM 'http://192.0.2.1/x' AS l RETURN l[0] AS text, [] AS entities"
@@ -82,3 +84,51 @@ def test_a_query_that_is_not_for_samples_is_not_sent(query: str, words: str) -> 
 def test_other_queries_are_sent(query: str) -> None:
     """Also with the words apart, and with other escapes."""
     assert Answered([{"text": "Ada", "entities": []}], query).fetch(Download(io.BytesIO(), "graph"), "")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "words"),
+    [
+        (
+            "Neo.ClientError.Security.Unauthorized",
+            Reason.DATASET_ACCESS_DENIED,
+            "refuses the user of Secret graph-reader (Unauthorized)",
+        ),
+        (
+            f"Neo.ClientError.Security.{CANARY}",
+            Reason.DATASET_ACCESS_DENIED,
+            "refuses the user of Secret graph-reader",
+        ),
+        (
+            "Neo.ClientError.Statement.ParameterMissing",
+            Reason.DATASET_QUERY_INVALID,
+            "the query is refused: ParameterMissing",
+        ),
+        (
+            f"Neo.ClientError.Statement.{CANARY}",
+            Reason.DATASET_QUERY_INVALID,
+            "the query is refused: an error",
+        ),
+        (
+            "Neo.ClientError.Statement.x\n\x1b[31mReady=True",
+            Reason.DATASET_QUERY_INVALID,
+            "the query is refused: an error",
+        ),
+        (
+            f"Neo.ClientError.Statement.{'x' * 65}",
+            Reason.DATASET_QUERY_INVALID,
+            "the query is refused: an error",
+        ),
+        (
+            f"Neo.TransientError.General.{CANARY}",
+            Reason.DATASET_UNREACHABLE,
+            "the server answers with an error",
+        ),
+        (CANARY, Reason.DATASET_UNREACHABLE, "the server answers with an error"),
+    ],
+)
+def test_of_an_errors_code_only_a_word_is_told(code: str, reason: Reason, words: str) -> None:
+    """The server was sent the password, and may repeat it wherever it likes."""
+    error = said(Neo4jError._hydrate_neo4j(code=code, message=CANARY), MEANS)
+    assert error.reason is reason
+    assert error.message == f"{MEANS.title}: {words}"
