@@ -4,7 +4,6 @@ One server is asked, by the address that was checked: no routing, which could le
 one for reading, so the server itself refuses a query that writes.
 """
 
-import hashlib
 import json
 import queue
 import re
@@ -18,8 +17,10 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.sources import Neo4jSource
 from domaintraining.dataguard import DataGuard, data_origin
 from domaintraining.errors import DomainTrainingError
-from domaintraining.trainer.data.rows import DECODER, NOT_JSON
+from domaintraining.trainer.data.limits import MAX_LINES
+from domaintraining.trainer.data.rows import DECODER, NOT_JSON, TOO_MANY_LINES
 from domaintraining.trainer.data.sources.source import CONNECT_SECONDS, Content, Download, Means
+from domaintraining.trainer.data.sources.unordered import Unordered
 
 if TYPE_CHECKING:
     from neo4j import Driver
@@ -67,14 +68,12 @@ class Query:
         """As `Source.fetch`; the query is run in any case, since only its rows tell whether they changed."""
         self._check_query()
         rows = _Rows(self._means.title)
-        lines = []
+        lines = Unordered()
         for row in self._answered():
             line = rows.line(row)
-            lines.append(hashlib.sha256(line).digest())
+            lines.add(line)
             into.write(line)
-        version = (
-            f"sha256:{hashlib.sha256(b''.join(sorted(lines))).hexdigest()}"  # in whatever order they come
-        )
+        version = f"sha256:{lines.sha256()}"
         return None if known == version else Content(version, "rows.jsonl", "jsonl", "row")
 
     def _check_query(self) -> None:
@@ -214,9 +213,11 @@ class _Rows:
 
         Raises:
             DomainTrainingError: its columns are not those of samples (DatasetQueryInvalid), or hold what
-                samples don't (DatasetInvalid); in words without a value.
+                samples don't, or it is one too many (DatasetInvalid); in words without a value.
         """
         self._count += 1
+        if self._count > MAX_LINES:
+            raise self._wrong(TOO_MANY_LINES)
         if "text" not in row or not any(name in row for name in LIST_COLUMNS):
             message = f"{self._title}: the query returns no columns text and entities or relations"
             raise DomainTrainingError(Reason.DATASET_QUERY_INVALID, message)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,8 @@ from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.sources import Neo4jSource
 from domaintraining.errors import DomainTrainingError
 from domaintraining.reach import PLAIN
+from domaintraining.trainer.data.rows import TOO_MANY_LINES
+from domaintraining.trainer.data.sources import neo4j
 from domaintraining.trainer.data.sources.neo4j import Query, said
 from domaintraining.trainer.data.sources.source import Credentials, Download, Means
 from tests.unit.trainer.data.sources.fetching import CANARY
@@ -29,9 +33,12 @@ class Answered(Query):
         access = {"uri": "bolt://graph.example", "credentialsSecretRef": {"name": "graph-reader"}}
         super().__init__(Neo4jSource.model_validate({**access, "query": query}), MEANS)
         self.rows = rows
+        self.sent = 0
 
     def _answered(self) -> Iterator[dict[str, Any]]:
-        yield from self.rows
+        for row in self.rows:
+            self.sent += 1
+            yield row
 
 
 def refused(query: Answered) -> DomainTrainingError:
@@ -132,3 +139,27 @@ def test_of_an_errors_code_only_a_word_is_told(code: str, reason: Reason, words:
     error = said(Neo4jError._hydrate_neo4j(code=code, message=CANARY), MEANS)
     assert error.reason is reason
     assert error.message == f"{MEANS.title}: {words}"
+
+
+def test_rows_are_counted_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the words that the reader of the file would have; millions of them take a few bytes each."""
+    monkeypatch.setattr(neo4j, "MAX_LINES", 3)
+    rows: list[dict[str, Any]] = [{"text": None, "entities": None}] * 9
+    assert Answered(rows[:3]).fetch(Download(io.BytesIO(), "graph"), "")
+    query = Answered(rows)
+    error = refused(query)
+    assert (error.reason, query.sent) == (Reason.DATASET_INVALID, 4)
+    assert error.message == f"{MEANS.title}: row 4: {TOO_MANY_LINES}"
+
+
+def test_a_version_is_that_of_the_rows_in_any_order() -> None:
+    """The digest of their sorted digests, as manifests of earlier runs have it."""
+    rows: list[dict[str, Any]] = [{"text": f"{at % 1500}", "entities": []} for at in range(2000)]
+    lines = [json.dumps(row).encode() + b"\n" for row in rows]
+    digests = sorted(hashlib.sha256(line).digest() for line in lines)
+    expected = f"sha256:{hashlib.sha256(b''.join(digests)).hexdigest()}"
+    for some in (rows, rows[::-1]):
+        content = Answered(some).fetch(Download(io.BytesIO(), "graph"), "")
+        assert content is not None
+        assert content.version == expected
+    assert Answered(rows).fetch(Download(io.BytesIO(), "graph"), expected) is None
