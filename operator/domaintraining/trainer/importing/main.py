@@ -7,8 +7,9 @@ error. Nothing of a sample's text is told.
 import argparse
 import json
 import os
+import secrets
+import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -135,12 +136,37 @@ def _write(output: str, text: str) -> None:
         return
     path = Path(output)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)  # noqa: PTH101 - a temporary file is for its owner alone
-        os.replace(file.name, path)  # noqa: PTH105 - see above
+        mode = _mode(path)
+        if mode is None or stat.S_ISREG(mode):
+            _replace(path.resolve(), text, mode)
+        else:
+            path.write_text(text, encoding="utf-8")  # a device or a pipe, which has no earlier content
     except OSError as error:
         raise _Refused(f"{output}: {error.strerror or 'input/output error'}; nothing is written") from None
+
+
+def _mode(path: Path) -> int | None:
+    """Kind and mode of what a path leads to; None: nothing is there."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path: Path, text: str, mode: int | None) -> None:
+    """A new file in the place of an earlier one, with its mode; else with that of any new file."""
+    new = path.with_name(f".{secrets.token_hex(8)}")
+    given = 0o666 if mode is None else mode & 0o777
+    try:
+        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, given)  # less what the umask takes away
+        with os.fdopen(made, "w", encoding="utf-8") as file:
+            file.write(text)
+            if mode is not None:
+                new.chmod(given)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _words(found: Imported, given: argparse.Namespace, size: int) -> str:

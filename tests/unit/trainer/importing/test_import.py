@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +181,93 @@ def test_what_cannot_be_opened_or_written_is_told(tmp_path: Path, capsys: pytest
     assert "none.jsonl: No such file or directory" in capsys.readouterr().err
     assert main([str(export), "-o", str(tmp_path / "no" / "out")]) == REFUSED
     assert "No such file or directory; nothing is written" in capsys.readouterr().err
+    (tmp_path / "loop").symlink_to("loop")
+    assert main([str(export), "-o", str(tmp_path / "loop")]) == REFUSED
+    assert "Too many levels of symbolic links; nothing is written" in capsys.readouterr().err
+    assert main([str(export), "-o", str(tmp_path)]) == REFUSED
+    assert "Is a directory; nothing is written" in capsys.readouterr().err
+
+
+@pytest.fixture
+def private() -> Iterator[None]:
+    """What is made is for its owner alone."""
+    mask = os.umask(0o077)
+    yield
+    os.umask(mask)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("private")
+def test_samples_are_as_private_as_files_are_made_here(tmp_path: Path) -> None:
+    """And a file that is there stays as private, or open, as it was."""
+    imported(tmp_path, [relation_line(TEXTS[0])])
+    output = tmp_path / "samples.jsonl"
+    assert mode(output) == 0o600
+    for kept in (0o640, 0o644):
+        output.chmod(kept)
+        imported(tmp_path, [relation_line(TEXTS[1])])
+        assert mode(output) == kept
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    """Also one that leads to nothing yet."""
+    export, link = written(tmp_path, [relation_line(TEXTS[0])]), tmp_path / "link"
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to("elsewhere/samples.jsonl")
+    for _ in range(2):
+        assert main([str(export), "-o", str(link)]) == 0
+        assert link.is_symlink()
+        assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["samples.jsonl"]
+    assert len(read_samples(link, "samples", "jsonl").samples) == 1
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    """As is a device: neither becomes a file."""
+    export, pipe = written(tmp_path, [relation_line(TEXTS[0])]), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert main([str(export), "-o", str(pipe)]) == 0
+        assert json.loads(os.read(reading, 10_000))["text"] == TEXTS[0]
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+
+
+def test_an_open_pipe_is_named_by_its_number(tmp_path: Path) -> None:
+    """As shells name one in `>(…)`: the link leads to no path."""
+    export = written(tmp_path, [relation_line(TEXTS[0])])
+    reading, writing = os.pipe()
+    try:
+        assert main([str(export), "-o", f"/dev/fd/{writing}"]) == 0
+        assert json.loads(os.read(reading, 10_000))["text"] == TEXTS[0]
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_fails_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """The earlier file stays, and no other beside it."""
+    export, output = written(tmp_path, [relation_line(TEXTS[0])]), tmp_path / "samples.jsonl"
+    output.write_text("earlier")
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "replace", fails)
+    if isinstance(error, OSError):
+        assert main([str(export), "-o", str(output)]) == REFUSED
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            main([str(export), "-o", str(output)])
+    assert output.read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export.jsonl", "samples.jsonl"]
 
 
 def test_a_config_map_holds_the_same_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
