@@ -1,11 +1,14 @@
 """The part of the spec that says which model is trained for, and on which server."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from domaintraining.api.base import ApiModel
 from domaintraining.api.rules import ENDPOINT, KEEP_ALIVE, MODEL_NAME, checked, matching
+
+DEFAULT_TAG: Final = "latest"
+OWN_REGISTRY: Final = ("registry.ollama.ai/", "library/")
 
 Think = Literal["Disabled", "Enabled", "Low", "Medium", "High"]
 
@@ -74,3 +77,11 @@ class Model(ApiModel):
     """Options of task calls."""
     prompt_model: PromptModel | None = None
     """The model that proposes instructions (the same model)."""
+
+
+def full_name(model: str) -> str:
+    """A model's name in one spelling: lower case, with its tag, without the default registry."""
+    name = model.lower()
+    for prefix in OWN_REGISTRY:
+        name = name.removeprefix(prefix)
+    return name if ":" in name.rpartition("/")[2] else f"{name}:{DEFAULT_TAG}"

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from domaintraining.api.job import Toleration
+from domaintraining.api.model import full_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.spec import EMBEDDING_MODEL
-from domaintraining.controller.models import full_name
 from domaintraining.controller.observed import Observed, Resource
 from domaintraining.controller.settings import Settings, registry_of
 from domaintraining.errors import DomainTrainingError

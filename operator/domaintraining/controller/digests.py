@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from domaintraining.controller.models import ModelServers, full_name
+from domaintraining.api.model import full_name
+from domaintraining.controller.models import ModelServers
 from domaintraining.controller.settings.patterns import plain_url
 from domaintraining.errors import DomainTrainingError
 

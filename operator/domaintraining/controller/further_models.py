@@ -1,5 +1,6 @@
 """Further models of a served revision: where a run compared some, its two prompts may be for two."""
 
+from domaintraining.api.model import full_name
 from domaintraining.api.spec import TASKS
 from domaintraining.api.status import ModelStatus
 from domaintraining.controller.allowed import named_endpoint
@@ -27,7 +28,8 @@ async def further_models(
     named = dict.fromkeys(model_named(served, task) for task in TASKS) if served is not None else {}
     found = []
     for name in named:
-        endpoint = named_endpoint(resource, settings, name) if name and name != first else None
+        further = name and full_name(name) != full_name(first)
+        endpoint = named_endpoint(resource, settings, name) if further else None
         digest = await digests.of(endpoint, name) if endpoint is not None else ""
         if endpoint is not None and digest:
             found.append(ModelStatus(name=name, digest=digest, endpoint=endpoint, source="spec"))

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import aiohttp
 
+from domaintraining.api.model import full_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.scalars import CONTROLS
 from domaintraining.controller.resolver import CheckedResolver
@@ -20,8 +21,6 @@ from domaintraining.reach import PLAIN, Reach
 MOST_BYTES: Final = 4 * 2**20
 MOST_TEXT: Final = 300
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20, connect=5)
-DEFAULT_TAG: Final = "latest"
-OWN_REGISTRY: Final = ("registry.ollama.ai/", "library/")
 UNANSWERED: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 """What aiohttp raises; ValueError stands for URLs and replies that it can't read."""
 
@@ -180,14 +179,6 @@ def what(error: BaseException) -> str:
 def unavailable(endpoint: str, text: str) -> DomainTrainingError:
     """The error of a server that doesn't do its work."""
     return DomainTrainingError(Reason.MODEL_SERVER_UNAVAILABLE, f"{endpoint} {text}")
-
-
-def full_name(model: str) -> str:
-    """A model's name in one spelling: lower case, with its tag, without the default registry."""
-    name = model.lower()
-    for prefix in OWN_REGISTRY:
-        name = name.removeprefix(prefix)
-    return name if ":" in name.rpartition("/")[2] else f"{name}:{DEFAULT_TAG}"
 
 
 def _good(reply: _Reply, endpoint: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import aiohttp
 
+from domaintraining.api.model import full_name
 from domaintraining.controller.models import (
     UNANSWERED,
     bounded,
-    full_name,
     json_object,
     one_line,
     open_session,

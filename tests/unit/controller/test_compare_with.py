@@ -140,14 +140,15 @@ def test_a_check_knows_both_models_of_what_is_served() -> None:
     files = {f"{task}.request.json": json.dumps({"model": name}) for task, name in SERVED.items()}
     served = Revision(1, "h", promoted=True, data=files, manifest={}, owned=True)
 
-    def known(spec: Resource, **models: ModelInfo) -> list[tuple[str, str, str]]:
+    def known(spec: Resource, first: str = "a:1b", /, **models: ModelInfo) -> list[tuple[str, str, str]]:
         digests = Digests(ScriptedModels({"b:1b": CHAT} | models), 60, lambda: NOW)
-        found = asyncio.run(further_models(spec, served, "a:1b", digests, BOTH))
+        found = asyncio.run(further_models(spec, served, first, digests, BOTH))
         return [(one.name, one.digest, one.endpoint) for one in found]
 
     assert known(wanting(model={"name": "x"}, compareWith=[A, B])) == [("b:1b", "sha256:1", GPU)]
     assert known(wanting(model={"name": "b:1b"}, compareWith=[A])) == [("b:1b", "sha256:1", URL)]
     assert known(wanting(compareWith=[A])) == []
+    assert known(wanting(compareWith=[B]), "library/b:1b") == []
     assert known(wanting(compareWith=[A, B]), **{"b:1b": ModelInfo("")}) == []
 
 

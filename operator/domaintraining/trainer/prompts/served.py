@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from domaintraining.api.model import full_name
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import MANIFEST_KEY, PLACEHOLDER
 from domaintraining.api.run import Run
@@ -79,9 +80,10 @@ def _seen(manifest: Path) -> frozenset[str]:
 
 
 def _model(body: Mapping[str, Any], run: Run) -> str:
-    """The model to ask: the one that the prompt is for, where its server is known to have it."""
-    rivals = [one.model.name for one in run.compare_with]
-    return str(body["model"]) if body.get("model") in rivals else run.model.name
+    """The model to ask, as the run spells it: the one that the prompt is for, where the run knows it."""
+    named = full_name(str(body.get("model", "")))
+    names = [run.model.name, *(one.model.name for one in run.compare_with)]
+    return next((name for name in names if full_name(name) == named), run.model.name)
 
 
 def _request(path: Path, body: Mapping[str, Any], task: Task, run: Run, model: str) -> str:
