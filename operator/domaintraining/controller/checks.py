@@ -28,6 +28,8 @@ class World(WireModel):
     """What the data's source called them; empty: it gives no names."""
     model: Short = ""
     """The model on its server; empty: not known."""
+    other_model: Short = ""
+    """The second one, where the served prompts are for two; empty: there is none, or it is not known."""
 
 
 class OpenCheck(WireModel):

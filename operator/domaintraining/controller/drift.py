@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from domaintraining.api.model import full_name
 from domaintraining.api.retrain import OnChange
 from domaintraining.controller.checks import STARTS_A_RUN, Concluded, OpenCheck, World
 from domaintraining.controller.observed import Observed, Resource, Revision
@@ -34,6 +35,8 @@ class Seen:
     """Digest of the data; empty: they are where a trainer alone sees them, or are not there."""
     model: str = ""
     """Digest of the model; empty: its server does not say, or was not asked."""
+    other_model: str = ""
+    """The same of a second model that a served prompt is for."""
 
 
 def policies(resource: Resource) -> tuple[OnChange, OnChange]:
@@ -93,25 +96,32 @@ def known(observed: Observed) -> World:
     last = last_of_spec(observed)
     if last is None:
         return World()
-    dataset = part_of(last.manifest, "dataset")
+    dataset, digests = part_of(last.manifest, "dataset"), _digests(last)
+    model, other = served_models(observed)
     return World(
         data=_text(last.manifest.get("dataDigest")),
         dataset=_text(dataset.get("digest")),
         version=_text(dataset.get("version")),
-        model=_digests(last).get(served_model(observed), ""),
+        model=digests.get(model, ""),
+        other_model=digests.get(other, ""),
     )
 
 
-def served_model(observed: Observed) -> str:
-    """The model that is watched: the one that the served prompts ask, where the last run of this spec knew
-    it, else the one that this run chose. A changed default of the operator's is none.
+def served_models(observed: Observed) -> tuple[str, str]:
+    """The models that are watched, one or two: those that the served prompts ask, where the last run of this
+    spec knew them, else the one that this run chose, which is first in any case. A changed default of the
+    operator's is none.
     """
     last, served = last_of_spec(observed), promoted_served(observed)
     if last is None:
-        return ""
+        return "", ""
     own = _text(part_of(last.manifest, "model").get("name"))
-    asked = [model_named(served, task) for task in trained_tasks(served)] if served is not None else []
-    return own if own in asked else next((name for name in asked if name in _digests(last)), own)
+    spelled = {full_name(name): name for name in _digests(last)}
+    asked = [full_name(model_named(served, task)) for task in trained_tasks(served)] if served else []
+    named = dict.fromkeys(spelled[name] for name in asked if name in spelled)
+    found = sorted(named, key=lambda name: name != own)
+    first, second = (*(found or [own]), "")[:2]
+    return first, second
 
 
 def _digests(revision: Revision) -> dict[str, str]:
@@ -134,15 +144,12 @@ def _settled(observed: Observed) -> Concluded | None:
 def before(observed: Observed) -> World:
     """What the next check is compared with: the last check that found no loss, else the last run."""
     run, settled = known(observed), _settled(observed)
-    if settled is None:
-        return run
-    world = settled.world
-    return World(
-        data=world.data or run.data,
-        dataset=world.dataset or run.dataset,
-        version=world.version or run.version,
-        model=world.model or run.model,
-    )
+    return _filled(settled.world, run) if settled is not None else run
+
+
+def _filled(world: World, other: World) -> World:
+    """What is not known of one world taken from another."""
+    return World(**{key: getattr(world, key) or getattr(other, key) for key in World.model_fields})
 
 
 @dataclass(frozen=True)
@@ -167,18 +174,18 @@ def changed(observed: Observed, seen: Seen) -> Change:
     on_data, on_model = policies(observed.resource)
     run, settled = known(observed), _settled(observed)
     world = before(observed)
-    data = _differs(seen.data, run.data or world.data)
-    model = _differs(seen.model, run.model or world.model)
+    since = _filled(run, world)
+    data, model = _differs(seen.data, since.data), _models_differ(seen, since)
     if (data and on_data == "Always") or (model and on_model == "Always"):
         return Change(data and on_data == "Always", model and on_model == "Always", wants_run=True)
     data, model = data and on_data == "OnLoss", model and on_model == "OnLoss"
     if settled is None or not (data or model):
         return Change(data, model)
     new_data = data and _differs(seen.data, world.data)
-    new_model = model and _differs(seen.model, world.model)
+    new_model = model and _models_differ(seen, world)
     if new_data or new_model:
         return Change(new_data, new_model)
-    together = not _differs(seen.data, world.data) and not _differs(seen.model, world.model)
+    together = not _differs(seen.data, world.data) and not _models_differ(seen, world)
     return Change() if together else Change(data, model)  # each was measured, and never both at once
 
 
@@ -187,9 +194,15 @@ def _differs(now: str, then: str) -> bool:
     return bool(now and then) and now != then
 
 
+def _models_differ(seen: Seen, world: World) -> bool:
+    """The same of one model or two."""
+    return _differs(seen.model, world.model) or _differs(seen.other_model, world.other_model)
+
+
 def is_other_world(seen: Seen, world: World) -> bool:
     """Whether what is seen is not what a check is about."""
-    return any(now and now != then for now, then in ((seen.data, world.data), (seen.model, world.model)))
+    models = (seen.model, world.model), (seen.other_model, world.other_model)
+    return any(now and now != then for now, then in ((seen.data, world.data), *models))
 
 
 def due(observed: Observed, seen: Seen, period: float) -> float | None:

@@ -106,6 +106,7 @@ def _world(seen: World, before: World, found: Drift, data: OnChange) -> World:
         dataset=found.data_digest if read else before.dataset,
         version=found.data_version if read else before.version,
         model=seen.model or before.model,
+        other_model=seen.other_model or before.other_model,
     )
 
 
@@ -144,7 +145,7 @@ def _told(observed: Observed, concluded: Concluded) -> DriftStatus:
     data = (was.dataset, now.dataset) if read else (was.data, now.data)
     return DriftStatus(
         data=_side(concluded.time, *data, concluded.data) if concluded.data else None,
-        model=_side(concluded.time, was.model, now.model, concluded.model) if concluded.model else None,
+        model=_model_side(concluded.time, was, now, concluded.model) if concluded.model else None,
         entities=concluded.entities,
         relations=concluded.relations,
         model_calls=concluded.model_calls,
@@ -167,6 +168,14 @@ def _side(time: str, before: str, now: str, finding: Finding) -> SideDrift:
     return SideDrift(checked_time=time, before=before[:SHOWN], now=now[:SHOWN], finding=finding)
 
 
+def _model_side(time: str, before: World, now: World, finding: Finding) -> SideDrift:
+    """The same of one model or two."""
+    was, there = (
+        ", ".join(one[:SHOWN] for one in (world.model, world.other_model) if one) for world in (before, now)
+    )
+    return SideDrift(checked_time=time, before=was, now=there, finding=finding)
+
+
 def _with_open(told: DriftStatus | None, checks: Checks) -> DriftStatus:
     """The same while a check goes on: its side says so, or why it failed; the other stays."""
     check = checks.current
@@ -184,5 +193,5 @@ def _with_open(told: DriftStatus | None, checks: Checks) -> DriftStatus:
     if check.data_changed or not check.model_changed:
         changes["data"] = _side(time, was.data, check.world.data, finding)
     if check.model_changed:
-        changes["model"] = _side(time, was.model, check.world.model, finding)
+        changes["model"] = _model_side(time, was, check.world, finding)
     return told.model_copy(update=changes)

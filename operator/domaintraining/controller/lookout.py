@@ -22,7 +22,7 @@ from domaintraining.controller.checking import CheckPlan, Move, launch_failed, p
 from domaintraining.controller.checks import OpenCheck
 from domaintraining.controller.cluster import JOB, Cluster
 from domaintraining.controller.digests import Digests
-from domaintraining.controller.drift import Seen, before, is_looked_at, policies, served_model
+from domaintraining.controller.drift import Seen, before, is_looked_at, policies, served_models
 from domaintraining.controller.findings import published
 from domaintraining.controller.further_models import further_models
 from domaintraining.controller.jobs import build_job
@@ -106,7 +106,7 @@ class Lookout:
         return Looked(again=LOOK_AGAIN if plan.move is Move.WATCH else plan.seconds)
 
     async def _seen(self, observed: Observed) -> Seen:
-        """The data, where the controller can see them, and the model on its server."""
+        """The data, where the controller can see them, and the models on their servers."""
         on_data, on_model = policies(observed.resource)
         data = ""
         if on_data != "Never" and observed.resource.spec.dataset.config_map is not None:
@@ -114,15 +114,19 @@ class Lookout:
                 data = await data_digest(self._cluster, observed.resource, self._settings)
             except DomainTrainingError as error:
                 log.info("%s/%s: %s", *observed.resource.key, error.message)
-        return Seen(data=data, model=await self._model(observed) if on_model != "Never" else "")
+        model, other = await self._models(observed) if on_model != "Never" else ("", "")
+        return Seen(data=data, model=model, other_model=other)
 
-    async def _model(self, observed: Observed) -> str:
-        """Digest of the served prompt's model today; empty: nobody says, or is to be asked."""
-        resource, name = as_trained(observed), served_model(observed)
+    async def _models(self, observed: Observed) -> tuple[str, str]:
+        """Digests of the served prompts' models today; empty: nobody says, or is to be asked."""
+        resource, (model, other) = as_trained(observed), served_models(observed)
         try:
             check_models(resource, self._settings)
         except DomainTrainingError:
-            return ""
+            return "", ""
+        return await self._digest(resource, model), await self._digest(resource, other)
+
+    async def _digest(self, resource: Resource, name: str) -> str:
         return await self._digests.of(endpoint_of(resource, self._settings, name), name) if name else ""
 
     async def _write(self, observed: Observed, plan: CheckPlan) -> Looked:
@@ -159,7 +163,7 @@ class Lookout:
         Raises:
             DomainTrainingError: what keeps it from starting.
         """
-        resource, served, name = as_trained(observed), compared_with(observed), served_model(observed)
+        resource, served, name = as_trained(observed), compared_with(observed), served_models(observed)[0]
         check_models(resource, self._settings)
         preflight = await check_data(self._cluster, resource, self._settings)
         if preflight.problem is not None:
