@@ -99,8 +99,3 @@ class Checks(WireModel):
     """The one that is not over."""
     concluded: Concluded | None = None
     """The last that is."""
-
-
-def wants_run(concluded: Concluded) -> bool:
-    """Whether a finding asks for a run."""
-    return concluded.data in STARTS_A_RUN or concluded.model in STARTS_A_RUN

@@ -60,9 +60,12 @@ def is_looked_at(resource: Resource) -> bool:
 def drift_wanted(observed: Observed) -> bool:
     """Whether the last check asks for a run that was not started yet."""
     found = _settled(observed)
-    if found is None or not is_looked_at(observed.resource):
-        return False
-    on_data, on_model = policies(observed.resource)
+    return found is not None and is_looked_at(observed.resource) and asks_for_run(found, observed.resource)
+
+
+def asks_for_run(found: Concluded, resource: Resource) -> bool:
+    """Whether a finding is one that a run follows, by what spec.retrain asks today."""
+    on_data, on_model = policies(resource)
     of_data = found.data in STARTS_A_RUN and on_data != "Never"
     return of_data or (found.model in STARTS_A_RUN and on_model != "Never")
 

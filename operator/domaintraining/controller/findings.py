@@ -14,8 +14,9 @@ from domaintraining.api.retrain import OnChange
 from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import Metrics, TaskMetrics
-from domaintraining.controller.checks import Checks, Concluded, OpenCheck, World, wants_run
-from domaintraining.controller.drift import drift_wanted, highest_run
+from domaintraining.controller.checks import Concluded, OpenCheck, World
+from domaintraining.controller.drift import asks_for_run, drift_wanted
+from domaintraining.controller.drift import before as known_before
 from domaintraining.controller.observed import Observed
 from domaintraining.controller.promotion import promoted_served
 from domaintraining.controller.revisions import metrics_of
@@ -132,9 +133,10 @@ def no_numbers(why: str = NO_NUMBERS) -> str:
 def drift_status(observed: Observed) -> DriftStatus | None:
     """What status tells: the check that goes on, else the last one; None: nothing was ever looked at."""
     checks = observed.check.checks
-    before = observed.resource.status.drift
-    told = _told(observed, checks.concluded) if checks.concluded is not None else before
-    return _with_open(told, checks) if checks.current is not None else told
+    told = observed.resource.status.drift
+    if checks.concluded is not None:
+        told = _told(observed, checks.concluded)
+    return _with_open(told, checks.current, known_before(observed)) if checks.current is not None else told
 
 
 def _told(observed: Observed, concluded: Concluded) -> DriftStatus:
@@ -155,13 +157,24 @@ def _told(observed: Observed, concluded: Concluded) -> DriftStatus:
 
 
 def _run(observed: Observed, concluded: Concluded) -> tuple[int | None, str]:
-    """The run that a finding led to, or leads to, and the words for it; none where nobody asks for it."""
+    """The run that a finding led to, or leads to, and the words for it; none where nobody asks for it.
+
+    A later run of another spec was started for that.
+    """
     run = concluded.after + 1
-    if wants_run(concluded) and highest_run(observed) >= run:
+    if asks_for_run(concluded, observed.resource) and _hash_of(observed, run) == concluded.hash:
         return run, f"run {run} was started for it"
     if drift_wanted(observed):
         return run, f"run {run} follows, and what is served stays served until it ends"
     return None, ""
+
+
+def _hash_of(observed: Observed, run: int) -> str:
+    """Hash of a run's spec; empty where nothing of it is left."""
+    record, hashes = observed.record, {one.number: one.hash for one in observed.trained}
+    if record is not None:
+        hashes[record.run.number] = record.run.hash
+    return hashes.get(run, "")
 
 
 def _side(time: str, before: str, now: str, finding: Finding) -> SideDrift:
@@ -176,10 +189,8 @@ def _model_side(time: str, before: World, now: World, finding: Finding) -> SideD
     return SideDrift(checked_time=time, before=was, now=there, finding=finding)
 
 
-def _with_open(told: DriftStatus | None, checks: Checks) -> DriftStatus:
+def _with_open(told: DriftStatus | None, check: OpenCheck, was: World) -> DriftStatus:
     """The same while a check goes on: its side says so, or why it failed; the other stays."""
-    check = checks.current
-    assert check is not None
     finding: Finding = "Checking"
     message = "the served prompt is measured with what changed" if check.measure else "the data are looked at"
     time = check.since
@@ -188,7 +199,6 @@ def _with_open(told: DriftStatus | None, checks: Checks) -> DriftStatus:
         finding, time = "CheckFailed", check.failed_time or check.since
         message = f"{check.failure.message}. {REASONS[reason].remedy}"
     told = told or DriftStatus()
-    was = checks.concluded.world if checks.concluded is not None else World()
     changes: dict[str, object] = {"message": message[:1024]}
     if check.data_changed or not check.model_changed:
         changes["data"] = _side(time, was.data, check.world.data, finding)

@@ -16,6 +16,7 @@ from tests.unit.controller.drifting import (
     findings,
     found,
     later,
+    renew,
     report,
 )
 from tests.unit.controller.world import World
@@ -76,3 +77,65 @@ def test_a_loss_that_no_run_is_wanted_for_announces_none(change: dict[str, Any])
     world.settle()
     assert "run" not in drift(world)
     assert "follows" not in message(world)
+
+
+@pytest.mark.parametrize("policy", ["Never", "OnLoss"])
+def test_a_run_of_another_spec_was_not_started_for_a_loss(policy: str) -> None:
+    """The loss had asked for one that never was; then a person changed the seed."""
+    world = lost()
+    never = {"retrain": {"onDatasetChange": "Never"}}
+    world.change(dataset=DATA, tasks=["entities"], **never)
+    world.settle()
+    world.models.down.clear()
+    retrain = {"retrain": {"onDatasetChange": policy}}
+    world.change(dataset=DATA, tasks=["entities"], optimizer={"seed": 77}, **retrain)
+    later(world, 3600)
+    world.settle()
+    assert world.made(JOB)[-1] == "docs-r2-a1"
+    for _ in range(2):
+        assert "run" not in drift(world)
+        assert "started" not in message(world)
+        world.train(UNMEASURED)
+        world.end_job("Complete")
+        world.settle()
+
+
+def test_a_run_by_hand_was_not_started_for_a_loss_that_nobody_asks_about() -> None:
+    world = lost()
+    world.change(dataset=DATA, tasks=["entities"], retrain={"onDatasetChange": "Never"})
+    world.settle()
+    world.models.down.clear()
+    world.ask("2026-11-24T13:00:00Z")
+    later(world, 3600)
+    world.settle()
+    assert world.made(JOB)[-1] == "docs-r2-a1"
+    assert "run" not in drift(world)
+
+
+def test_what_was_started_for_a_loss_is_told_while_suspended_and_after_a_later_run() -> None:
+    """A run of another spec comes after it."""
+    world = drifting()
+    fill(world, "second")
+    answer(world, found(f1=0.69))
+    world.change(dataset=DATA, tasks=["entities"], suspend=True)
+    world.settle()
+    assert drift(world)["run"] == 2
+    world.change(dataset=DATA, tasks=["entities"])
+    world.train(UNMEASURED)
+    world.change(dataset=DATA, tasks=["entities"], optimizer={"seed": 77})
+    world.train(UNMEASURED)
+    assert "docs-r3-a1" in world.made(JOB)
+    assert drift(world)["run"] == 2
+
+
+def test_while_a_check_goes_on_status_tells_what_was_known() -> None:
+    """Of the first check after a run, what the run was made with."""
+    world = drifting()
+    renew(world, "sha256:2")
+    world.settle()
+    side = drift(world)["model"]
+    assert (side["finding"], side["before"], side["now"]) == ("Checking", "sha256:1", "sha256:2")
+    answer(world, found(f1=0.8, changed=False))
+    renew(world, "sha256:3")
+    world.settle()
+    assert (drift(world)["model"]["before"], drift(world)["model"]["now"]) == ("sha256:2", "sha256:3")

@@ -94,7 +94,8 @@ def test_status_shows_the_digests_of_both() -> None:
     world = serving_two()
     renew(world, "2" * 64, OWN)
     world.settle()
-    assert drift(world)["model"]["now"] == f"sha256:1, {'2' * 12}"
+    told = drift(world)["model"]
+    assert (told["before"], told["now"]) == ("sha256:1, sha256:1", f"sha256:1, {'2' * 12}")
 
 
 @pytest.mark.parametrize("name", [OWN, RIVAL])
