@@ -26,7 +26,7 @@ from domaintraining.controller.drift import (
     serving,
     spread,
 )
-from domaintraining.controller.findings import concluded_by, no_numbers, published
+from domaintraining.controller.findings import concluded_by, no_numbers, published, told_of
 from domaintraining.controller.held import HELD_FOR
 from domaintraining.controller.observed import Observed
 from domaintraining.errors import DomainTrainingError
@@ -140,7 +140,7 @@ def _conclude_unread(observed: Observed, seen: Seen, change: Change) -> CheckPla
         before=was,
         data=finding if change.data else None,
         model=finding if change.model else None,
-        message="" if change.wants_run else no_numbers(),
+        message="" if change.wants_run else told_of(observed, no_numbers()),
     )
     return CheckPlan(Move.WRITE, observed.check.checks.model_copy(update={"concluded": found}))
 

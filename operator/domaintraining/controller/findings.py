@@ -8,6 +8,7 @@ serves the baseline's prompt, takes no part.
 from typing import Final
 
 from domaintraining.api.drift import SHOWN, DriftStatus, Finding, SideDrift, TaskDrift
+from domaintraining.api.model import full_name
 from domaintraining.api.reasons import REASONS, Reason
 from domaintraining.api.report import Drift
 from domaintraining.api.retrain import OnChange
@@ -15,11 +16,11 @@ from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS, Task
 from domaintraining.api.status import Metrics, TaskMetrics
 from domaintraining.controller.checks import Concluded, OpenCheck, World
-from domaintraining.controller.drift import asks_for_run, drift_wanted
+from domaintraining.controller.drift import asks_for_run, drift_wanted, served_models
 from domaintraining.controller.drift import before as known_before
 from domaintraining.controller.observed import Observed
 from domaintraining.controller.promotion import promoted_served
-from domaintraining.controller.revisions import metrics_of
+from domaintraining.controller.revisions import metrics_of, model_named
 
 NO_NUMBERS: Final = "no served prompt of this spec has a published F1 with an interval to compare with"
 UNMEASURED: Final = {
@@ -31,7 +32,25 @@ UNMEASURED: Final = {
 
 
 def published(observed: Observed) -> dict[Task, TaskMetrics]:
-    """The numbers of what is served, of tasks that have an interval; empty where another spec's is served."""
+    """The numbers of what is served, of tasks that have an interval and whose prompt is for a model that is
+    watched; empty where another spec's is served.
+    """
+    away = of_other_models(observed)
+    return {task: one for task, one in _with_interval(observed).items() if task not in away}
+
+
+def of_other_models(observed: Observed) -> dict[Task, str]:
+    """The tasks with an interval that a check leaves out, each with the model that its prompt is for.
+
+    After a change of spec.model a task may keep the prompt of before, which was published for the model of
+    before: what it is worth on the new one is no loss, and is no news.
+    """
+    served, watched = promoted_served(observed), {full_name(name) for name in served_models(observed)}
+    named = {task: model_named(served, task) for task in _with_interval(observed)} if served else {}
+    return {task: name for task, name in named.items() if full_name(name) not in watched}
+
+
+def _with_interval(observed: Observed) -> dict[Task, TaskMetrics]:
     served = promoted_served(observed)
     if served is None or served.hash != observed.resource.hash:
         return {}
@@ -95,7 +114,7 @@ def concluded_by(
         entities=tasks.get("entities"),
         relations=tasks.get("relations"),
         model_calls=found.model_calls,
-        message=(measured_words(tasks) or no_numbers(why))[:1024] if moved else "",
+        message=told_of(observed, measured_words(tasks) or no_numbers(why)) if moved else "",
     )
 
 
@@ -128,6 +147,15 @@ def measured_words(tasks: dict[Task, TaskDrift]) -> str:
 def no_numbers(why: str = NO_NUMBERS) -> str:
     """Why nothing was measured, and what to do."""
     return f"{why}. {REASONS[Reason.NOT_MEASURED].remedy}"
+
+
+def told_of(observed: Observed, words: str) -> str:
+    """What was found, and which prompts took no part as they are for another model."""
+    away = (
+        f"the prompt for {task} is not measured: it is for {name or 'no model'}, which this spec does not ask"
+        for task, name in of_other_models(observed).items()
+    )
+    return "; ".join((*away, words))[:1024]
 
 
 def drift_status(observed: Observed) -> DriftStatus | None:

@@ -24,7 +24,6 @@ from domaintraining.controller.cluster import JOB, Cluster
 from domaintraining.controller.digests import Digests
 from domaintraining.controller.drift import Seen, before, is_looked_at, policies, served_models
 from domaintraining.controller.findings import published
-from domaintraining.controller.further_models import further_models
 from domaintraining.controller.jobs import build_job
 from domaintraining.controller.models import ModelServers, unavailable
 from domaintraining.controller.network import Network
@@ -163,16 +162,13 @@ class Lookout:
         Raises:
             DomainTrainingError: what keeps it from starting.
         """
-        resource, served, name = as_trained(observed), compared_with(observed), served_models(observed)[0]
+        resource, served = as_trained(observed), compared_with(observed)
+        name, other = served_models(observed)
         check_models(resource, self._settings)
         preflight = await check_data(self._cluster, resource, self._settings)
         if preflight.problem is not None:
             raise preflight.problem
-        endpoint = endpoint_of(resource, self._settings, name)
-        digest = await self._digests.of(endpoint, name) if check.measure else check.world.model
-        if check.measure and not digest:
-            raise unavailable(endpoint, f"does not tell the digest of {name}")
-        model = ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source_of_name(resource))
+        model = await self._asked(resource, name, check)
         number = served.number if served is not None else check.after
         network = self._network()
         api_server = await network.api_server() if network else []
@@ -189,9 +185,21 @@ class Lookout:
             "spent": Spent(),
             "budget": Limits(),
         }
-        others = await further_models(resource, served, name, self._digests, self._settings)
+        others = [await self._asked(resource, other, check)] if check.measure and other else []
         run = resolve(observed, number, model, self._settings, api_server=api_server, compare_with=others)
         return run.model_copy(update=changes)
+
+    async def _asked(self, resource: Resource, name: str, check: OpenCheck) -> ModelStatus:
+        """A model that a check asks, or that its data are read for.
+
+        Raises:
+            DomainTrainingError: its server does not say that it has it: nothing is sent there.
+        """
+        endpoint = endpoint_of(resource, self._settings, name)
+        digest = await self._digests.of(endpoint, name) if check.measure else check.world.model
+        if check.measure and not digest:
+            raise unavailable(endpoint, f"does not tell the digest of {name}")
+        return ModelStatus(name=name, digest=digest, endpoint=endpoint, source=source_of_name(resource))
 
     async def _start(self, resource: Resource, run: Run, observed: Observed) -> None:
         """Make the check's objects, then its Job. Each step may be repeated.

@@ -57,7 +57,7 @@ def check(session: Session, given: Check, folders: Folders, serve: Serve) -> Non
     changed = material.samples.digest != given.data_digest
     session.log.event("dataset_read", "all samples are valid", changed=changed)
     why = _unasked(given, changed=changed)
-    served = read_served(folders.served, session.run) if why is None else Served()
+    served = _alike(read_served(folders.served, session.run)) if why is None else Served()
     requests, documents = _measurable(material, served)
     why = why or _impossible(served, requests)
     metrics, digest = None, material.samples.digest
@@ -103,6 +103,14 @@ def _unasked(given: Check, *, changed: bool) -> Unmeasured | None:
     if not changed and not given.model_changed:
         return "Unchanged"
     return None if given.measure else "NotAsked"
+
+
+def _alike(served: Served) -> Served:
+    """The served prompts without those for models that the run does not know: on another model a number
+    says nothing of what was published.
+    """
+    alike = {task: text for task, text in served.requests.items() if task in served.named}
+    return replace(served, requests=alike)
 
 
 def _measurable(material: Material, served: Served) -> tuple[Mapping[Task, str], Documents]:

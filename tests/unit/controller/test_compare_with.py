@@ -14,12 +14,10 @@ from domaintraining.api.status import ModelStatus
 from domaintraining.controller.allowed import compared_models_of, endpoint_of
 from domaintraining.controller.apiserver import ApiServer
 from domaintraining.controller.cluster import JOB
-from domaintraining.controller.digests import Digests
-from domaintraining.controller.further_models import further_models
 from domaintraining.controller.memory import MemoryCluster
 from domaintraining.controller.models import ModelInfo, ScriptedModels
 from domaintraining.controller.network import Network
-from domaintraining.controller.observed import Observed, Resource, Revision
+from domaintraining.controller.observed import Observed
 from domaintraining.controller.preflight import check_compared_models, settings_digest
 from domaintraining.controller.resolve import resolve
 from domaintraining.controller.revisions import resolved
@@ -36,9 +34,6 @@ from tests.unit.controller.world import BETTER, NOW, SPEC, World, prompt_of
 GPU = "http://gpu.models.example:11434"
 BOTH = Settings(trainer_image="domaintraining:1", allowed_endpoints=(GPU,), allowed_pulls=())
 A, B = {"name": "a:1b"}, {"name": "b:1b", "endpoint": GPU}
-
-
-SERVED = {"entities": "a:1b", "relations": "b:1b"}
 
 
 def checked(
@@ -133,23 +128,6 @@ def test_a_model_in_another_spelling_is_compared_once() -> None:
 def test_the_server_of_a_served_model_is_known_by_its_name() -> None:
     spec = wanting(compareWith=[A, B])
     assert [endpoint_of(spec, BOTH, name) for name in ("a:1b", "b:1b", "gone:1b")] == [URL, GPU, URL]
-
-
-def test_a_check_knows_both_models_of_what_is_served() -> None:
-    """Of those that the spec names and whose server has them: nothing else is asked of any server."""
-    files = {f"{task}.request.json": json.dumps({"model": name}) for task, name in SERVED.items()}
-    served = Revision(1, "h", promoted=True, data=files, manifest={}, owned=True)
-
-    def known(spec: Resource, first: str = "a:1b", /, **models: ModelInfo) -> list[tuple[str, str, str]]:
-        digests = Digests(ScriptedModels({"b:1b": CHAT} | models), 60, lambda: NOW)
-        found = asyncio.run(further_models(spec, served, first, digests, BOTH))
-        return [(one.name, one.digest, one.endpoint) for one in found]
-
-    assert known(wanting(model={"name": "x"}, compareWith=[A, B])) == [("b:1b", "sha256:1", GPU)]
-    assert known(wanting(model={"name": "b:1b"}, compareWith=[A])) == [("b:1b", "sha256:1", URL)]
-    assert known(wanting(compareWith=[A])) == []
-    assert known(wanting(compareWith=[B]), "library/b:1b") == []
-    assert known(wanting(compareWith=[A, B]), **{"b:1b": ModelInfo("")}) == []
 
 
 def test_every_server_counts_in_the_queue_with_its_first_model() -> None:

@@ -1,5 +1,6 @@
 """Where the two served prompts are for two models, both are watched, and each is measured on its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.unit.controller.drifting import (
 from tests.unit.controller.releases import BOTH, numbers
 from tests.unit.controller.world import World
 
-OWN, RIVAL = "qwen3:32b", "b:latest"
+OWN, RIVAL, SMALL = "qwen3:32b", "b:latest", "small:1b"
 INTERVAL = {"confidenceInterval": {"low": 0.7, "high": 0.9}}
 
 
@@ -146,3 +147,62 @@ def test_a_prompt_of_an_earlier_run_names_its_model_in_another_spelling(named: s
     renew(world, "sha256:2", RIVAL)
     world.settle()
     assert started(world).compare_with[0].model.digest == "sha256:2"
+
+
+def served_for_a_model_of_before(**entities: Any) -> World:
+    """spec.model changed, and the new prompt for entities passed; that for relations is for the old model."""
+    world = World({"dataset": DATA, "tasks": BOTH})
+    world.models.models[SMALL] = ModelInfo("sha256:1", frozenset({"completion"}))
+    fill(world, "first")
+    world.train(outcome("Improved", "Improved"))
+    world.change(dataset=DATA, tasks=BOTH, model={"name": SMALL})
+    world.train(outcome("Improved", "Worse") | entities)
+    world.settle()
+    return world
+
+
+def test_a_prompt_for_a_model_of_before_takes_no_part() -> None:
+    """Its F1 on the new model is not held against what was published for the old one."""
+    world = served_for_a_model_of_before()
+    fill(world, "second")
+    answer(world, measured(0.8, 0.5) | {"changed": True})
+    assert findings(world)[0] == "NoLoss"
+    assert "relations" not in drift(world)
+    assert f"the prompt for relations is not measured: it is for {OWN}" in drift(world)["message"]
+    assert world.made(JOB)[-1] == "docs-check-1"
+
+
+def test_where_only_prompts_for_a_model_of_before_have_numbers_nothing_is_measured() -> None:
+    world = served_for_a_model_of_before(entities=numbers("Improved"))
+    fill(world, "second")
+    world.settle()
+    assert findings(world)[0] == "NotMeasured"
+    assert f"the prompt for relations is not measured: it is for {OWN}" in drift(world)["message"]
+    assert check_jobs(world) == []
+
+
+def test_without_the_second_models_digest_nothing_is_measured() -> None:
+    """Its prompt would be measured on the first: the check waits for its server instead."""
+    world = serving_two()
+    renew(world, "", OWN)
+    fill(world, "second")
+    world.settle()
+    assert check_jobs(world) == []
+    assert findings(world)[0] == "CheckFailed"
+    assert f"does not tell the digest of {OWN}" in drift(world)["message"]
+    renew(world, "sha256:1", OWN)
+    world.settle()
+    assert len(check_jobs(world)) == 1
+
+
+def test_another_default_of_the_operators_leaves_both_prompts_with_their_models() -> None:
+    """The name of the last run counts, and what is served goes on to ask it."""
+    world = serving_two()
+    world.settings = replace(world.settings, model="other:1b")
+    world.controller = world.started()
+    fill(world, "second")
+    world.settle()
+    run = started(world)
+    assert (run.model.name, [one.model.name for one in run.compare_with]) == (RIVAL, [OWN])
+    answer(world, measured(0.8, 0.5) | {"changed": True})
+    assert findings(world)[0] == "Loss"

@@ -226,6 +226,19 @@ def test_prompts_of_two_models_are_measured_one_after_the_other(tmp_path: Path, 
     assert found.metrics.end_to_end is None
 
 
+def test_a_prompt_of_a_model_that_is_not_there_is_left_out(tmp_path: Path, trained: Trained) -> None:
+    """On another one its number would say nothing of what was published."""
+    place = Place(tmp_path, trained, samples(60))
+    of_rival(place, "relations")
+    found = place.look()
+    assert found.metrics
+    assert found.metrics.entities
+    assert (found.metrics.relations, found.metrics.end_to_end) == (None, None)
+    of_rival(place, "entities")
+    assert place.look(number=2).unmeasured == "NothingServed"
+    assert place.asked == []
+
+
 def test_a_model_that_got_worse_shows_in_the_numbers(tmp_path: Path, trained: Trained) -> None:
     """Same samples, another digest: measured on the documents of the run, and lower."""
 

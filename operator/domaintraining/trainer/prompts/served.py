@@ -27,6 +27,8 @@ class Served:
     """For each task a whole /api/chat body with placeholders."""
     models: Mapping[Task, str] = field(default_factory=dict)
     """For each task the model that it is asked of."""
+    named: frozenset[Task] = frozenset()
+    """Tasks whose prompt is asked of the model that it names, and of no other in its place."""
     seen: frozenset[str] = frozenset()
     """Digests of the texts that its training had seen."""
 
@@ -61,14 +63,15 @@ def read_served(folder: Path | None, run: Run) -> Served:
         for task in run.tasks
         if (folder / f"{task}.request.json").is_file()
     }
-    models = {task: _model(body, run) for task, body in bodies.items()}
+    named = {task: name for task, body in bodies.items() if (name := _named(body, run)) is not None}
+    models = {task: named.get(task, run.model.name) for task in bodies}
     requests = {
         task: _request(folder / f"{task}.request.json", body, task, run, models[task])
         for task, body in bodies.items()
     }
     others = sorted(folder.glob("manifest-r*.json"))
     seen = frozenset().union(*(_seen(path) for path in (folder / MANIFEST_KEY, *others)))
-    return Served(requests, models, seen)
+    return Served(requests, models, frozenset(named), seen)
 
 
 def _seen(manifest: Path) -> frozenset[str]:
@@ -79,11 +82,11 @@ def _seen(manifest: Path) -> frozenset[str]:
     return frozenset(str(digest) for digest in seen)
 
 
-def _model(body: Mapping[str, Any], run: Run) -> str:
-    """The model to ask, as the run spells it: the one that the prompt is for, where the run knows it."""
+def _named(body: Mapping[str, Any], run: Run) -> str | None:
+    """The model that a prompt names, as the run spells it; None: it is none of the run's."""
     named = full_name(str(body.get("model", "")))
     names = [run.model.name, *(one.model.name for one in run.compare_with)]
-    return next((name for name in names if full_name(name) == named), run.model.name)
+    return next((name for name in names if full_name(name) == named), None)
 
 
 def _request(path: Path, body: Mapping[str, Any], task: Task, run: Run, model: str) -> str:
