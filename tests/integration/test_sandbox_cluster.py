@@ -55,7 +55,12 @@ def test_the_api_server_can_die_and_come_back(cluster: Cluster, namespace: str) 
     api_server = cluster.component("kube-apiserver")
     api_server.stop(signal.SIGKILL)
     cluster.start_component("kube-apiserver")
-    wait_for("the API server", lambda: api_server.expect_running() or answers(cluster))
+
+    def back() -> bool:
+        api_server.expect_running()
+        return answers(cluster)
+
+    wait_for("the API server", back)
     space.run(pod("after", "true"))
     assert space.ended("after")["exitCode"] == 0
     assert "running" in space.state("before")
