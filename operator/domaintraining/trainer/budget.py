@@ -62,7 +62,7 @@ class Budget:
         Args:
             parts: searches still to be made, this one among them.
             own: what this one has cost already.
-            least: calls that it gets in any case, as far as there are any.
+            least: calls that it gets in any case, as far as there are any; once, over all attempts.
             later: calls that are not its own beyond those: the others' least.
         """
         used = self.spent()
@@ -73,6 +73,7 @@ class Budget:
         calls, seconds = self._limits.calls, self._limits.seconds
         if calls is not None:
             left = max(0, calls - used.calls)
+            least = max(0, least - own.calls)
             calls = used.calls + min(left, max(least, min(int(equal(left, own.calls)), left - later)))
         if seconds is not None:
             seconds = used.seconds + equal(max(0.0, seconds - used.seconds), own.seconds)

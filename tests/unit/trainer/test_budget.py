@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domaintraining.api.budget import Limits, Spent
+from domaintraining.api.budget import Limits, Spent, SpentOn
 from domaintraining.api.reasons import Reason
 from domaintraining.api.report import REPORT_KEY, RESULT_KEY, Report
 from domaintraining.errors import DomainTrainingError
@@ -50,6 +50,15 @@ def test_a_budget_counts_all_attempts(limits: Limits, seconds: float, calls: int
     if left:
         budget.release()
         assert budget.reserve()
+
+
+@pytest.mark.parametrize(("own", "left"), [(0, 20), (15, 5), (20, 0), (90, 0)])
+def test_what_a_search_gets_in_any_case_it_gets_once(own: int, left: int) -> None:
+    """What it has cost in an attempt before counts; all that is left is another's."""
+    budget = Budget(Limits(calls=100 + own), Spent(calls=own), lambda: 0)
+    part = budget.part(2, SpentOn(name="a:1b", calls=own, seconds=0), least=20, later=100)
+    part.begin()
+    assert sum(part.reserve() for _ in range(99)) == left
 
 
 def test_nothing_is_sent_beyond_a_budget_and_nobody_is_left_waiting() -> None:

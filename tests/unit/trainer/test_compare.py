@@ -378,6 +378,24 @@ def test_a_budget_with_one_score_for_each_model_compares_all(
     assert [row.state for row in sink.report.models] == ["CutShort"] * 3
 
 
+@pytest.mark.parametrize("done", [10, 30, 50])
+def test_a_pod_that_is_replaced_gives_a_finished_model_no_further_calls(
+    compare: Callable[..., Ran], done: int
+) -> None:
+    """Killed in the second model: the first was cut short and stays so, the second gets its own part."""
+    budget = {"calls": BASELINE_CALLS + 2 * 56 + 60 + 30}
+    changes: dict[str, Any] = {"budget": budget, "auto": "light", "optimizer": {}}
+    _, whole, servers = compare(status("good:7b"), journal="whole", **changes)
+    fails = Servers(fails_after=servers.of("tiny:1b") + done)
+    sink = RecordedReport()
+    assert compare(status("good:7b"), servers=fails, sink=sink, **changes)[0] == MAY_PASS
+    code, sink, second = compare(status("good:7b"), sink=sink, **changes)
+    assert code == SUCCESS
+    assert second.of("tiny:1b") == 0
+    expected = [(row.state, row.model_calls) for row in whole.report.models]
+    assert [(row.state, row.model_calls) for row in sink.report.models] == expected
+
+
 def test_a_model_that_the_budget_leaves_nothing_for_is_not_compared_and_told(
     compare: Callable[..., Ran],
 ) -> None:
