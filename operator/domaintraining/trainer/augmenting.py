@@ -7,7 +7,7 @@ each demo that is a rewording has the text of its original. Both answer the same
 answers of the chosen one are there already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -125,18 +125,19 @@ class Augmenting:
 
     @property
     def comparing(self) -> int:
-        """Calls that compare them at most."""
-        if not self._wanted:
+        """Calls that compare them at most, in one model's prompts."""
+        made = self._material.augmented
+        if not self._wanted or (made is not None and not made.rewordings):
             return 0
         parts = (self._material.search(task).validation for task in self._material.run.tasks)
         return sum(min(COMPARED, len(validation)) for validation in parts)
 
-    def make(self, connection: Connection, measuring: int) -> Material:
+    def make(self, connection: Connection, closing: Callable[[str], int]) -> Material:
         """The material with the rewordings that can be used; of a run that wants none, as it was.
 
         Args:
             connection: calls to the first model.
-            measuring: calls that measure one model's prompts on the held-out documents.
+            closing: calls that end a model's turn behind its searches, by its name.
 
         Raises:
             GivenUp: the run is being ended.
@@ -145,7 +146,7 @@ class Augmenting:
             return self._material
         run, parts = self._material.run, self._material.parts
         self._session.tally.enter("loading_data", "rewording train samples")
-        texts = self._asked(connection, measuring)
+        texts = self._asked(connection, closing)
         known = [(one, text) for one, text in zip(self._wanted, texts, strict=True) if text is not _UNASKED]
         judge = Judge(parts.train, parts.validation, parts.test)
         used, refused = judge.judge((one, text or None) for one, text in known)
@@ -182,13 +183,13 @@ class Augmenting:
         tasks = {task: gain.described() for task, gain in gains.items()}
         return Judged({"augment": {**made.described(), "tasks": tasks}}, line)
 
-    def _asked(self, connection: Connection, measuring: int) -> list[str]:
+    def _asked(self, connection: Connection, closing: Callable[[str], int]) -> list[str]:
         """The texts in the order of what is wanted; empty: unreadable, `_UNASKED`: the budget had no call."""
         run, counted = self._material.run, partial(self._session.tally.measured, "loading_data")
         bodies = [_body(run, one) for one in self._wanted]
         # of the calls in its slots the answers may be on their way when it ends
         needed = self._material.scoring_calls() + 2 * connection.task.slots
-        needed += self._material.calls_before(run.compare_with, measuring)
+        needed += self._material.calls_behind(0, closing)
         with connection.limited(self._session.budget.leaving(needed)) as (calls, _):
             connection.task.expect_all(bodies)
             pool = ThreadPoolExecutor(max_workers=connection.task.slots, thread_name_prefix="reword")

@@ -7,7 +7,7 @@ model comes back to a server after another was loaded. What still takes turns wi
 promptModel there; the embedding model of metric.matching semantic comes behind all of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domaintraining.api.comparison import ComparedModel, ComparedTask
@@ -18,6 +18,7 @@ from domaintraining.api.status import Metrics
 from domaintraining.errors import DomainTrainingError
 from domaintraining.trainer.augmenting import Judged
 from domaintraining.trainer.budget import Budget
+from domaintraining.trainer.calls.probe import PROBES
 from domaintraining.trainer.data.material import Material
 from domaintraining.trainer.scoring.comparison import Measured
 from domaintraining.trainer.search.finished import Found
@@ -53,18 +54,20 @@ class Turn:
         ending = OwnEnding(self.ending.run)
         return replace(self, session=replace(self.session, ending=ending), ending=ending)
 
-    def budget(self, material: Material, measuring: int) -> Budget:
+    def budget(self, material: Material, closing: Callable[[str], int]) -> Budget:
         """What the searches of the turn may cost: with the last one's all that is left.
 
         Args:
             material: the samples.
-            measuring: calls that measure one model's prompts on the held-out documents.
+            closing: calls that end a model's turn behind its searches, by its name.
         """
         session = self.session
         if self.of == 1:
             return session.budget
         least = material.starting_calls(self.run)
-        later = material.calls_before(self.run.compare_with[self.place :], measuring)
+        if self.place == 0 and self.run.max_concurrent_requests is None and session.tally.short_calls:
+            least -= PROBES  # the baseline's first call made them
+        later = material.calls_behind(self.place, closing)
         own = session.costs.on(self.run.model.name)
         return session.budget.part(self.of - self.place, own, least, later)
 

@@ -1,6 +1,6 @@
 """The searches of one model's turn: all tasks at once, within the turn's part of the budget."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from domaintraining.api.spec import Task
 from domaintraining.api.status import ModelStatus
@@ -16,7 +16,11 @@ from domaintraining.trainer.similar import SimilarDomains
 
 
 def search_prompts(
-    turn: Turn, connection: Connection, material: Material, similar: SimilarDomains, measuring: int
+    turn: Turn,
+    connection: Connection,
+    material: Material,
+    similar: SimilarDomains,
+    closing: Callable[[str], int],
 ) -> dict[Task, Found]:
     """The best programs for a model, one for each task: of those that MIPROv2 and similar domains have.
 
@@ -25,14 +29,14 @@ def search_prompts(
         connection: its calls.
         material: the samples.
         similar: the similar domains.
-        measuring: calls that measure one model's prompts on the held-out documents.
+        closing: calls that end a model's turn behind its searches, by its name.
 
     Raises:
         GivenUp: the search can't go on; what concerns the model alone stands in the turn's ending as well.
     """
     run, session = turn.run, turn.session
     searches = [material.search(task) for task in run.tasks]
-    budget = turn.budget(material, measuring)
+    budget = turn.budget(material, closing)
     rollouts = configure_dspy()
     session.log.event("search_started", f"{turn.words}MIPROv2, auto {run.auto}", tasks=list(run.tasks))
     with connection.limited(budget) as (task, proposals):

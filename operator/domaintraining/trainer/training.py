@@ -103,15 +103,12 @@ class _Stages:
 
     def plan(self) -> None:
         """Tell how many calls are expected."""
-        tasks = self._run.tasks
-        for task in tasks:
+        for task in self._run.tasks:
             self._tally.plan(task, self._material.search(task).plan(self._run))
-        baseline = self._documents.calls(tasks)
-        models = 1 + len(self._run.compare_with)
-        self._tally.expect("loading_data", baseline + self._augmenting.calls)
-        self._tally.expect("prompt_extraction", self._similar.calls * models)
-        new = (baseline + self._augmenting.comparing) * models
-        self._tally.expect("validation", new + self._documents.calls(list(self._served.requests)))
+        models = [self._run.model, *(one.model for one in self._run.compare_with)]
+        self._tally.expect("loading_data", self._documents.calls(self._run.tasks) + self._augmenting.calls)
+        self._tally.expect("prompt_extraction", self._similar.calls * len(models))
+        self._tally.expect("validation", sum(self._closing(model.name) for model in models))
 
     def tell_dataset(self) -> None:
         """Report the samples before the first call."""
@@ -177,7 +174,7 @@ class _Stages:
 
     def _augment(self, connection: Connection) -> None:
         """Further train samples, where the spec asks for them; made by the first model, for all of them."""
-        self._material = self._augmenting.make(connection, self._documents.calls(self._run.tasks))
+        self._material = self._augmenting.make(connection, self._closing)
         self._note("augment", self._augmenting.line)
 
     def _try(self, connection: Connection, turn: Turn) -> Tried:
@@ -198,11 +195,15 @@ class _Stages:
     def search(self, connection: Connection, turn: Turn) -> dict[Task, Found]:
         """The best programs for a model."""
         self._tally.enter("search")
-        measuring = self._documents.calls(self._run.tasks)
-        found = search_prompts(turn, connection, self._material, self._similar, measuring)
+        found = search_prompts(turn, connection, self._material, self._similar, self._closing)
         self._exhausted |= any(one.cut for one in found.values())
         self._session.reporter.update(budget_exhausted=self._exhausted)
         return found
+
+    def _closing(self, model: str) -> int:
+        """Calls that end a model's turn: they measure its prompts and what is served on it, and compare."""
+        served = self._documents.calls(list(self._served.of(model)))
+        return self._documents.calls(self._run.tasks) + served + self._augmenting.comparing
 
     def _measure_served(self, connection: Connection, turn: Turn) -> None:
         """What is served on a model, measured while it is loaded."""
@@ -227,8 +228,7 @@ class _Stages:
         self._session.reporter.update(budget_exhausted=self._exhausted)
         validation = {task: one.validation_f1 for task, one in best.found.items()}
         metrics = compared_metrics(new, self._baseline, self._before, self._seed, validation)
-        compared = Compared(self._documents, new, self._baseline, self._before)
-        metrics = self._with_semantic(metrics, compared)
+        metrics = self._with_semantic(metrics, Compared(self._documents, new, self._baseline, self._before))
         self._tell("result_measured", "the result is measured", new, metrics)
         self._tally.enter("saving")
         tasks = {

@@ -223,11 +223,11 @@ def test_a_budget_with_no_call_to_spare_makes_no_rewordings(tmp_path: Path) -> N
 
 def test_the_budget_keeps_what_every_model_needs(tmp_path: Path) -> None:
     """The rewordings are made before all of them: 25 for the baseline, and what is left over after
-    40 calls and twice 4 slots for one model, and for the other 40, 16 on their way, 30 held-out calls, and 33
-    that look how much its server serves.
+    40 calls and twice 4 slots for one model, and for the other 40, 16 on their way, 33 that look how much its
+    server serves, and before them 30 held-out calls and 40 that compare the first one's rewordings.
     """
     rival = {"model": {"name": "b:1b", "digest": "sha256:9", "endpoint": "http://ollama", "source": "spec"}}
-    run = Augmented(tmp_path, budget=Limits(calls=25 + 48 + 119 + 10).model_dump(), compareWith=[rival])
+    run = Augmented(tmp_path, budget=Limits(calls=25 + 48 + 159 + 10).model_dump(), compareWith=[rival])
     assert run.sink.report.budget_exhausted
     assert len(run.rewordings) == 10
     assert run.sink.report.models

@@ -378,6 +378,38 @@ def test_a_budget_with_one_score_for_each_model_compares_all(
     assert [row.state for row in sink.report.models] == ["CutShort"] * 3
 
 
+def test_the_budget_keeps_what_measures_a_served_prompt_between_two_searches(
+    compare: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Another 30 calls behind the second model's turn, which are not the second model's to search with."""
+    first = result(compare(journal="first")[1])
+    served = tmp_path / "served"
+    served.mkdir()
+    for task, prompt in (("entities", first.entities), ("relations", first.relations)):
+        assert prompt
+        body = json.loads(prompt.files.request) | {"model": "poor:1b"}
+        body["messages"][0]["content"] += " Be exact."
+        (served / f"{task}.request.json").write_text(json.dumps(body))
+    (served / "manifest.json").write_text(json.dumps({"seen": []}))
+    calls = BASELINE_CALLS + 3 * 56 + 2 * 30 + 30
+    changes = {"auto": "light", "optimizer": {}, "folder": served, "served": 1}
+    code, sink, _ = compare(*OTHERS, budget={"calls": calls}, **changes)
+    assert code == SUCCESS
+    assert [row.state for row in sink.report.models] == ["CutShort"] * 3
+
+
+def test_the_first_model_gets_no_calls_to_look_at_a_server_that_the_baseline_looked_at(
+    compare: Callable[..., Ran],
+) -> None:
+    """At least 17 are made before it: what is left is one score for each, and the held-out calls."""
+    calls = 25 + 17 + 56 + 30 + 56
+    changes: dict[str, Any] = {"maxConcurrentRequests": None, "auto": "light", "optimizer": {}}
+    code, sink, _ = compare(status("good:7b"), budget={"calls": calls}, **changes)
+    assert code == SUCCESS
+    assert [row.state for row in sink.report.models] == ["CutShort"] * 2
+    assert rows(sink)["tiny:1b"].model_calls <= 56 + 30
+
+
 @pytest.mark.parametrize("done", [10, 30, 50])
 def test_a_pod_that_is_replaced_gives_a_finished_model_no_further_calls(
     compare: Callable[..., Ran], done: int

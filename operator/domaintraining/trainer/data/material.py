@@ -1,12 +1,12 @@
 """What a run trains and measures with: samples read, checked and divided. No model call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from domaintraining.api.reasons import Reason
-from domaintraining.api.run import Rival, Run, run_for, unknown_servers
+from domaintraining.api.run import Run, run_for, unknown_servers
 from domaintraining.api.sample import Sample
 from domaintraining.api.spec import TASKS, Task, Types
 from domaintraining.api.status import DatasetStatus
@@ -84,14 +84,17 @@ class Material:
         """
         return self.scoring_calls() + SLACK + PROBES * unknown_servers(run)
 
-    def calls_before(self, rivals: Iterable[Rival], measuring: int) -> int:
-        """Calls that other models need before each has one score, in the turns that follow one.
+    def calls_behind(self, place: int, closing: Callable[[str], int]) -> int:
+        """Calls before each model behind one has one score: theirs, and those that end the turns until then.
 
         Args:
-            rivals: those models.
-            measuring: calls that measure one model's prompts on the held-out documents; a turn ends with it.
+            place: number of the model whose turn it is, from 0.
+            closing: calls that end a model's turn behind its searches, by its name.
         """
-        return sum(measuring + self.starting_calls(run_for(self.run, rival)) for rival in rivals)
+        run, rivals = self.run, self.run.compare_with
+        starting = sum(self.starting_calls(run_for(run, rival)) for rival in rivals[place:])
+        ended = [run.model, *(rival.model for rival in rivals)][place:-1]
+        return starting + sum(closing(model.name) for model in ended)
 
     def findings(self, task: Task, scores: Scores) -> Findings:
         """What the scores of a task's search say about its samples and its model."""

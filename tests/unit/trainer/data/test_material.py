@@ -44,3 +44,19 @@ def test_a_task_that_is_not_trained_has_its_baselines_prompt_in_the_manifest(tmp
     told = material(tmp_path, unlabelled, tasks=["entities"]).described()["untrained"]
     assert "- RELATED_TO" in told["relations"]
     assert material(tmp_path, rows, tasks=["entities", "relations"]).described()["untrained"] == {}
+
+
+def test_the_calls_behind_a_turn_are_what_the_later_models_need_and_what_ends_the_turns(
+    tmp_path: Path,
+) -> None:
+    """Behind the last searches nothing has to be kept; what ends a turn may differ from model to model."""
+    rivals: list[dict[str, Any]] = [
+        {"model": {"name": name, "digest": "sha256:1", "endpoint": "http://ollama", "source": "spec"}}
+        for name in ("b:1b", "c:1b")
+    ]
+    rivals[1]["maxConcurrentRequests"] = 4
+    read = material(tmp_path, samples(40), compareWith=rivals)
+    closing = {"tiny:1b": 30, "b:1b": 70, "c:1b": 1000}
+    scores, looks = 40 + 16, 33
+    behind = [read.calls_behind(place, closing.__getitem__) for place in range(3)]
+    assert behind == [30 + scores + looks + 70 + scores, 70 + scores, 0]
