@@ -195,13 +195,33 @@ def test_a_domain_without_owner_is_taken_where_it_is_given(neo4j: Neo4j) -> None
     assert written(given=False) is Verdict.UNCHANGED
 
 
-def test_what_somebody_changed_is_written_again(neo4j: Neo4j) -> None:
-    """A status that was left, or a prompt that was edited."""
-    where = settings_of(neo4j)
-    asked(where, lambda graph: graph.write(WANTED, "here", given=False))
-    neo4j.query("MATCH (d:Domain) SET d.status = 'training'")
-    assert asked(where, lambda graph: graph.write(WANTED, "here", given=False))[0] is Verdict.WRITE
-    assert domain_of(neo4j)["status"] == "pending"
+def set_log(graph: Neo4j | MemoryGraph, change: str) -> None:
+    """Remove the only log, or say that its run goes."""
+    if isinstance(graph, Neo4j):
+        graph.query(f"MATCH (l:TrainingLog) {change}")
+    elif change.startswith("SET"):
+        graph.logs["log-1"]["status"] = "training"
+    else:
+        graph.logs.clear()
+
+
+def test_what_somebody_changed_is_written_again(
+    write: Callable[..., Verdict], request: pytest.FixtureRequest
+) -> None:
+    """A status that was left, or a prompt that was edited; a log that was edited or is gone."""
+    graph = request.node.graph
+    write(WANTED)
+    if isinstance(graph, Neo4j):
+        graph.query("MATCH (d:Domain) SET d.status = 'training'")
+    else:
+        graph.domains["docs"]["status"] = "training"
+    assert [write(WANTED), write(WANTED)] == [Verdict.WRITE, Verdict.UNCHANGED]
+    assert domain_of(graph)["status"] == "pending"
+    for change in ("SET l.status = 'training'", "DETACH DELETE l"):
+        set_log(graph, change)
+        assert [write(WANTED), write(WANTED)] == [Verdict.WRITE, Verdict.UNCHANGED]
+        (log,) = logs_of(graph)
+        assert (log["run"], log["status"], log["log_messages"]) == (1, "pending", ["began"])
 
 
 def test_ten_at_once_are_one_domain_with_one_log(neo4j: Neo4j) -> None:

@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import neo4j
@@ -42,12 +43,17 @@ CONSTRAINTS: Final = (
 )
 FIELDS: Final = """d.name AS name, d.description AS description, d.llm_model AS llm_model, d.owner AS owner,
 d.owner_cluster AS cluster, d.owner_uid AS uid, d.owner_created AS created, d.deletion_policy AS policy,
-d.status AS status, d.owner_rank AS rank, d.log_seed AS seed,
-d.written AS written"""
+d.status AS status, d.owner_rank AS rank, d.log_seed AS seed, d.written AS written"""
 READ: Final = f"""
 MATCH (d:Domain {{name: $name}})
 RETURN {FIELDS}, all(key IN keys($properties) WHERE d[key] = $properties[key]) AS intact
 LIMIT 2
+"""
+HELD: Final = """
+UNWIND $logs AS log
+MATCH (:Domain {name: $name})-[:HAS_TRAINING_LOG]->(l:TrainingLog {id: log.id})
+WHERE all(key IN keys(log.properties) WHERE coalesce(l[key], '') = coalesce(log.properties[key], ''))
+RETURN count(DISTINCT log.id) AS held
 """
 OWNED: Final = f"""
 MATCH (d:Domain {{owner_cluster: $cluster}})
@@ -132,23 +138,19 @@ class Neo4jGraph:
     async def write(self, wanted: Wanted, cluster: str, *, given: bool) -> tuple[Verdict, Domain | None]:
         """Write in one transaction, as far as `judge` lets it."""
         async with self._transaction(neo4j.WRITE_ACCESS) as transaction:
-            found = _single(await _read(transaction, wanted.domain, wanted.properties))
+            found = await _state(transaction, wanted)
             verdict = judge(found, wanted, cluster, given=given)
             if verdict is not Verdict.WRITE:
                 return verdict, found
             fresh = {**wanted.created, **ownership(wanted, cluster, ""), "owner_rank": 0, "written": ""}
             await _run(transaction, LOCK, name=wanted.domain, created=fresh)
-            found = _single(await _read(transaction, wanted.domain, wanted.properties))
+            found = await _state(transaction, wanted)
             verdict = judge(found, wanted, cluster, given=given)
             if verdict is not Verdict.WRITE:
                 return verdict, found
             seed = seed_of(found, wanted)
-            logs = [
-                {"id": one.id, "properties": dict(one.properties), "lines": list(one.lines)}
-                for one in seeded(wanted.logs, seed)
-            ]
             properties = {**wanted.properties, **ownership(wanted, cluster, seed)}
-            which = {"name": wanted.domain, "properties": properties, "logs": logs}
+            which = {"name": wanted.domain, "properties": properties, "logs": _logs(wanted, seed)}
             await _run(transaction, WRITE, **which, most=MOST_LINES, **ENDS)
             await transaction.commit()
             return verdict, found
@@ -259,11 +261,25 @@ async def _read(
     return [_domain(record.data()) async for record in result]
 
 
-def _single(found: list[Domain]) -> Domain | None:
+async def _state(transaction: neo4j.AsyncTransaction, wanted: Wanted) -> Domain | None:
+    """The domain, and whether it and its logs are as wanted; logs count where all was written already."""
+    found = await _read(transaction, wanted.domain, wanted.properties)
     if len(found) > 1:
         words = f"the graph has several domains {found[0].name}; remove all but one"
         raise DomainTrainingError(Reason.DOMAIN_NOT_OWNED, words)
-    return found[0] if found else None
+    if not found or found[0].written != wanted.digest:
+        return found[0] if found else None
+    logs = _logs(wanted, seed_of(found[0], wanted))
+    result = await transaction.run(HELD, name=wanted.domain, logs=logs)
+    held = [record["held"] async for record in result]
+    return replace(found[0], intact=found[0].intact and held == [len(logs)])
+
+
+def _logs(wanted: Wanted, seed: str) -> list[dict[str, Any]]:
+    return [
+        {"id": one.id, "properties": dict(one.properties), "lines": list(one.lines)}
+        for one in seeded(wanted.logs, seed)
+    ]
 
 
 async def _run(transaction: neo4j.AsyncTransaction, statement: Any, **parameters: Any) -> None:

@@ -46,6 +46,8 @@ class MemoryGraph:
         """Write as far as `judge` lets it."""
         await self._begin(f"write {wanted.domain}")
         found = self._found(wanted.domain, wanted.properties)
+        if found is not None and found.written == wanted.digest:
+            found = replace(found, intact=found.intact and self._holds(wanted, seed_of(found, wanted)))
         verdict = judge(found, wanted, cluster, given=given)
         if verdict is Verdict.WRITE:
             self._write(wanted, cluster, seed_of(found, wanted))
@@ -120,6 +122,15 @@ class MemoryGraph:
             intact=all(node.get(key) == value for key, value in properties.items()),
         )
 
+    def _holds(self, wanted: Wanted, seed: str) -> bool:
+        """Whether all logs are there and as wanted, but for their lines."""
+        pairs = [(log, self.logs.get(log.id, {"domain": ""})) for log in seeded(wanted.logs, seed)]
+        return all(
+            kept["domain"] == wanted.domain
+            and all(kept.get(key) == value for key, value in log.properties.items())
+            for log, kept in pairs
+        )
+
     def _write(self, wanted: Wanted, cluster: str, seed: str) -> None:
         node = self.domains.setdefault(wanted.domain, {"name": wanted.domain, **wanted.created})
         node |= wanted.properties
@@ -127,7 +138,7 @@ class MemoryGraph:
         logs = seeded(wanted.logs, seed)
         self._end(wanted.domain, {log.id for log in logs})
         for log in logs:
-            kept = self.logs.setdefault(log.id, {"domain": wanted.domain, "log_messages": []})
-            kept |= log.properties
+            kept = self.logs.setdefault(log.id, {"log_messages": []})
+            kept |= {**log.properties, "domain": wanted.domain}
             said = kept["log_messages"] + [line for line in log.lines if line not in kept["log_messages"]]
             kept["log_messages"] = said[-MOST_LINES:]

@@ -71,7 +71,7 @@ class Domain:
     going: bool = False
     """Whether a log says that its run goes; told of domains that are owned alone."""
     intact: bool = True
-    """Whether it holds what is to be written; where nothing is, it does."""
+    """Whether it holds what is to be written, and its logs do; where nothing is, it does."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,16 @@
 import asyncio
 import dataclasses
 import ssl
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
+import neo4j
 import pytest
 from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavailable, TransientError
 
 from domaintraining.api.reasons import Reason
-from domaintraining.controller.graph.cypher import Neo4jGraph, _tls, explained
-from domaintraining.controller.graph.model import GraphDownError, Owner, Wanted
+from domaintraining.controller.graph.cypher import HELD, READ, Neo4jGraph, _state, _tls, explained
+from domaintraining.controller.graph.model import GraphDownError, Log, Owner, Wanted, seeded
 from domaintraining.controller.settings import GraphSettings
 from domaintraining.reach import Reach
 from tests.unit.authority import AUTHORITY
@@ -145,3 +148,56 @@ def test_a_value_that_cant_be_sent_is_no_fault_of_the_server() -> None:
 
     with pytest.raises(UnicodeEncodeError):
         asyncio.run(write())
+
+
+class Row(dict[str, Any]):
+    """A record of the driver."""
+
+    def data(self) -> dict[str, Any]:
+        return self
+
+
+class Answering:
+    """A transaction of a server that has the domain and so many of the wanted logs."""
+
+    def __init__(self, domain: dict[str, Any], held: int) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._rows = {READ: Row(domain), HELD: Row(held=held)}
+
+    async def run(self, statement: str, **parameters: Any) -> AsyncIterator[Row]:
+        self.asked.append(parameters)
+        await asyncio.sleep(0)
+        return self._all(self._rows[statement])
+
+    @staticmethod
+    async def _all(row: Row) -> AsyncIterator[Row]:
+        yield row
+
+
+@pytest.mark.parametrize(
+    ("written", "intact", "held", "expected"),
+    [
+        (True, True, 2, True),
+        (True, True, 1, False),
+        (True, False, 2, False),
+        (False, True, 0, True),
+    ],
+)
+def test_a_domain_is_intact_with_all_its_logs(
+    written: bool,  # noqa: FBT001
+    intact: bool,  # noqa: FBT001
+    held: int,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """They are asked about by the ids that they have there, and only where all was written before."""
+    owner = Owner("team", "docs", "uid", "2026-11-23T11:00:00Z")
+    logs = tuple(Log(f"log-{run}", {"run": run, "status": "ready"}) for run in (1, 2))
+    wanted = Wanted("docs", owner, 1, {"status": "ready"}, {}, logs)
+    digest = wanted.digest if written else "of another state"
+    row = {"name": "docs", "uid": "uid", "seed": "seed", "written": digest, "intact": intact}
+    transaction = Answering(row, held)
+    found = asyncio.run(_state(cast("neo4j.AsyncTransaction", transaction), wanted))
+    assert found is not None
+    assert found.intact is expected
+    ids = [[log["id"] for log in one["logs"]] for one in transaction.asked[1:]]
+    assert ids == ([[log.id for log in seeded(logs, "seed")]] if written else [])

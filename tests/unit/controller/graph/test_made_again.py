@@ -58,3 +58,17 @@ def test_a_resource_that_is_restored_finds_its_logs_again() -> None:
     assert len(world.graph.logs) == 2
     made_again(world, restored=True)
     assert len(world.graph.logs) == 2
+
+
+def test_a_lost_log_is_written_again_beside_one_of_the_same_number() -> None:
+    """That of the earlier resource does not stand for it."""
+    world = GraphWorld(NAMED)
+    world.train(BETTER)
+    (earlier,) = world.graph.logs
+    made_again(world, restored=False)
+    world.train(BETTER)
+    (later,) = set(world.graph.logs) - {earlier}
+    del world.graph.logs[later]
+    world.now += timedelta(minutes=6)
+    world.settle()
+    assert set(world.graph.logs) == {earlier, later}

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from domaintraining.api.reasons import Reason
 from domaintraining.controller.cluster import ClusterError
 from domaintraining.controller.graph.memory import MemoryGraph
-from domaintraining.controller.graph.model import Domain, GraphDownError, Log, Owner, Verdict, Wanted
+from domaintraining.controller.graph.model import Domain, GraphDownError, Log, Owner, Value, Verdict, Wanted
 from domaintraining.controller.graph.sync import GraphSync, Said
 from domaintraining.controller.graph.told import cluster_id
 from domaintraining.controller.memory import MemoryCluster
@@ -181,6 +182,34 @@ def test_questions_go_before_writes_and_their_answers_hold_for_a_moment() -> Non
     queue.now = 70.0
     queue.work()
     assert queue.woken == [("team", "docs")]
+
+
+def test_what_somebody_changed_is_written_again_at_the_next_look() -> None:
+    """A domain, a log that was edited, removed or taken off its domain; what is as it was is left alone."""
+    queue = Queue()
+    properties: dict[str, Value] = {"run": 1, "status": "ready", "error_message": None}
+    state = wanted(logs=(Log("log", properties, ("ended",)),))
+    edits: list[Callable[[MemoryGraph], object]] = [
+        lambda graph: graph.domains["docs"].update(status="training"),
+        lambda graph: graph.logs["log"].update(status="training"),
+        lambda graph: graph.logs["log"].update(error_message="odd"),
+        lambda graph: graph.logs["log"].update(domain="other"),
+        lambda graph: graph.logs.clear(),
+        lambda graph: graph.calls.clear(),
+    ]
+    writes = []
+    for edit in edits:
+        queue.offer(state)
+        queue.work()
+        edit(queue.graph)
+        queue.now += 301
+        before = queue.graph.writes
+        queue.offer(state)
+        queue.work()
+        writes.append(queue.graph.writes - before)
+        log = {"domain": "docs", "log_messages": ["ended"], **properties}
+        assert (queue.graph.domains["docs"]["status"], queue.graph.logs) == ("pending", {"log": log})
+    assert writes == [1, 1, 1, 1, 1, 0]
 
 
 def test_a_domain_is_handed_over_to_an_older_resource_too() -> None:
