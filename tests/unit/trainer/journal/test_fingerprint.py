@@ -44,6 +44,7 @@ COUNTS_NOT: dict[str, Any] = {
     "spent": {"modelCalls": 3},
     "journal": {"kept": True, "claim": "c"},
     "served": 1,
+    "servedRejected": True,
     "servedFrom": {"entities": {"revision": 1}},
     "namedServers": ["http://p:1"],
     "apiServer": ["10.96.0.1"],
