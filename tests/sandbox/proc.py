@@ -30,7 +30,10 @@ class Process:
 
 
 def parse_stat(pid: int, stat: str) -> Process:
-    """Reads the content of /proc/PID/stat; the name in parentheses may itself hold blanks and parentheses."""
+    """Reads the content of /proc/PID/stat; the name in parentheses may itself hold blanks and parentheses.
+
+    A process has ended with its last thread: until then its ports are taken, though its first is a zombie.
+    """
     fields = stat[stat.rindex(")") + 2 :].split()
     return Process(
         pid=pid,
@@ -38,7 +41,7 @@ def parse_stat(pid: int, stat: str) -> Process:
         session=int(fields[3]),
         started=int(fields[19]),
         resident_bytes=int(fields[21]) * PAGE_BYTES,
-        ended=fields[0] in "ZX",
+        ended=fields[0] in "ZX" and int(fields[17]) <= 1,
     )
 
 

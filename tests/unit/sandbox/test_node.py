@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.integration.waiting import wait_for
 from tests.sandbox import components, kubeconfig, proc
 from tests.sandbox.node import agent, logs, pods, probes, program, quantity
 
@@ -52,12 +55,26 @@ def test_a_probe_asks_the_named_port_on_loopback() -> None:
 
 
 def test_a_process_is_read_from_stat_whatever_its_name() -> None:
-    fields = ["S", "7", "42", "42", *["0"] * 15, "999", "1000", "5", "0"]
+    fields = ["S", "7", "42", "42", *["0"] * 13, "1", "0", "999", "1000", "5", "0"]
     process = proc.parse_stat(43, "43 (a) b (c) " + " ".join(fields))
     assert (process.pid, process.parent, process.session, process.started) == (43, 7, 42, 999)
     assert process.resident_bytes == 5 * proc.PAGE_BYTES
     assert not process.ended
     assert proc.parse_stat(43, "43 (z) Z " + " ".join(fields[1:])).ended
+
+
+def test_a_process_runs_until_its_last_thread_ends() -> None:
+    """Its first thread is a zombie already; until the other one ends its ports are taken."""
+    leave = "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[platform.machine()], 0)"
+    code = (
+        f"import ctypes, platform, sys, threading\nthreading.Thread(target=sys.stdin.read).start()\n{leave}"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as child:
+        stat = Path(f"/proc/{child.pid}/stat")
+        wait_for("a first thread that ended", lambda: ") Z " in stat.read_text(encoding="ascii"))
+        assert proc.look_up(child.pid)
+        child.communicate()
+    assert proc.look_up(child.pid) is None
 
 
 def test_a_reused_process_id_is_another_process() -> None:
