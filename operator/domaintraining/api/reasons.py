@@ -242,7 +242,8 @@ REASONS: Final[dict[Reason, ReasonRow]] = {
         stalled=True,
     ),
     Reason.REVISION_NOT_FOUND: ReasonRow(
-        "The revision that spec.pinRevision names is not kept; what was served stays served.",
+        "The revision that spec.pinRevision names, or that of this spec, is not kept, or not whole; what was "
+        "served stays served.",
         "Name one that `kubectl get configmaps -l training.aegisrag.io/name=<name>` lists, restore it from a "
         "backup, or remove spec.pinRevision.",
         stalled=True,

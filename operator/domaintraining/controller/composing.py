@@ -29,6 +29,8 @@ class Part:
     measured: TaskMetrics | None
     seen: tuple[str, ...]
     """Digests of the texts that its run had seen; those of a baseline had seen none."""
+    elsewhere: tuple[int, ...] = ()
+    """Runs whose seen texts are not among them."""
 
 
 def is_kept(observed: Observed, origin: Origin, task: Task) -> bool:
@@ -56,11 +58,12 @@ def compose(revision: Revision, parts: Mapping[Task, Part]) -> Revision:
     """
     files = {key: text for part in parts.values() for key, text in part.files.items()}
     seen = dict.fromkeys([*_seen(revision), *(one for part in parts.values() for one in part.seen)])
-    whole = dump(_manifest(revision, parts) | {"seen": list(seen)})
     manifest = _manifest(revision, parts) | {"seen": list(seen)}
-    if _size(files) + len(whole.encode()) > MOST_BYTES:
-        others = {part.origin.revision for part in parts.values() if part.seen} - {revision.number}
-        manifest |= {"seen": _seen(revision), SEEN_ELSEWHERE: sorted(others)}
+    others = {number for part in parts.values() for number in part.elsewhere}
+    if _size(files) + len(dump(manifest).encode()) > MOST_BYTES:
+        others |= {part.origin.revision for part in parts.values() if part.seen} - {revision.number}
+        manifest |= {"seen": _seen(revision)}
+    manifest |= {SEEN_ELSEWHERE: sorted(others)} if others else {}
     return replace(revision, data=files | {MANIFEST_KEY: dump(manifest)}, manifest=manifest)
 
 
@@ -102,7 +105,9 @@ def _served_part(observed: Observed, origin: Origin, task: Task) -> Part | None:
     facts, files = task_facts(served.manifest, task), _of(served.data, task)
     if facts.get("run") != origin.revision or not files:
         return None
-    return Part(origin, files, facts, getattr(metrics_of(served), task), tuple(_seen(served)))
+    said = served.manifest.get(SEEN_ELSEWHERE)
+    elsewhere = tuple(one for one in said if isinstance(one, int)) if isinstance(said, list) else ()
+    return Part(origin, files, facts, getattr(metrics_of(served), task), tuple(_seen(served)), elsewhere)
 
 
 def _kept(observed: Observed, origin: Origin) -> Revision | None:

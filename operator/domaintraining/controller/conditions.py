@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.status import Condition, ConditionStatus
 from domaintraining.controller.acceptance import rejection
-from domaintraining.controller.decide import Plan, Step, pin_problem
+from domaintraining.controller.decide import Plan, Step, lost_problem, pin_problem
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.promotion import composed, holds, judgement, last_of_spec, origins, pinned
 from domaintraining.controller.revisions import reused_from
@@ -51,7 +51,7 @@ def conditions(
         problem: what kept the step from being done.
         now: time of RFC 3339 for conditions that change.
     """
-    astray = pin_problem(observed)
+    astray = pin_problem(observed) or (lost_problem(observed) if plan.step is Step.REST else None)
     trouble = problem or _trouble(observed, plan)
     served = _served(observed)
     stage = _stage(observed, plan, trouble)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from domaintraining.api.budget import limits_of
+from domaintraining.api.names import ANNOTATION_RETRAIN
 from domaintraining.api.reasons import DATASET_REASONS, REASONS, Reason
 from domaintraining.api.scalars import RFC3339
 from domaintraining.controller.attempt import pause
@@ -14,6 +15,7 @@ from domaintraining.controller.observed import JobState, Observed, Revision, Run
 from domaintraining.controller.promotion import (
     holds,
     last_of_spec,
+    lost_part,
     pinned,
     revision_of,
     wanted,
@@ -104,15 +106,30 @@ def next_step(observed: Observed) -> tuple[Step, int, int]:
 
 
 def pin_problem(observed: Observed) -> DomainTrainingError | None:
-    """What is wrong with spec.pinRevision: the revision is not kept."""
-    number = observed.resource.spec.pin_revision
-    if number is None or pinned(observed) is not None:
+    """What is wrong with spec.pinRevision: the revision is not kept, or not whole."""
+    number, found = observed.resource.spec.pin_revision, pinned(observed)
+    if number is None:
         return None
+    if found is not None:
+        served = observed.served is not None and observed.served.number == number
+        lost = "" if served else lost_part(observed, found)
+        words = f"spec.pinRevision is {number}; {lost}"
+        return DomainTrainingError(Reason.REVISION_NOT_FOUND, words) if lost else None
     kept = ", ".join(str(one.number) for one in observed.trained) or "none"
     return DomainTrainingError(
         Reason.REVISION_NOT_FOUND,
         f"spec.pinRevision is {number}, and the revisions that are kept are: {kept}",
     )
+
+
+def lost_problem(observed: Observed) -> DomainTrainingError | None:
+    """What keeps the promoted revision of this spec from being served: somebody deleted a part of it."""
+    found, served = revision_of(observed, observed.resource.hash), observed.served
+    if found is None or not found.promoted or (served is not None and served.number == found.number):
+        return None
+    lost = lost_part(observed, found)
+    words = f"revision {found.number} can't be served: {lost}; {ANNOTATION_RETRAIN} makes a run"
+    return DomainTrainingError(Reason.REVISION_NOT_FOUND, words) if lost else None
 
 
 def suspended(observed: Observed) -> bool:

@@ -134,6 +134,14 @@ def _as_it_is(observed: Observed, revision: Revision) -> Revision:
     return served
 
 
+def lost_part(observed: Observed, revision: Revision) -> str:
+    """Which prompt that a revision serves is kept nowhere, in words; empty: all are."""
+    for task, origin in origins(revision).items():
+        if kept_part(observed, origin, task) is None:
+            return f"its prompt for {task} is that of revision {origin.revision}, which is not kept"
+    return ""
+
+
 def pinned(observed: Observed) -> Revision | None:
     """The revision that spec.pinRevision names, where it is kept."""
     number = observed.resource.spec.pin_revision

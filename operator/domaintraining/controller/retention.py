@@ -1,7 +1,10 @@
 """What is kept of runs that are over, and what may go. Pure."""
 
+from dataclasses import replace
+
 from domaintraining.controller.observed import Observed, Revision
 from domaintraining.controller.promotion import needed_by, pinned, revision_of
+from domaintraining.controller.revisions import accepted_of
 
 
 def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]:
@@ -14,8 +17,16 @@ def to_prune(observed: Observed, serve: Revision | None) -> tuple[Revision, ...]
     settled = revision_of(observed, observed.resource.hash)
     held |= {settled.number} if settled is not None else set()
     stay = [one for one in trained if one.keep or one.number in held | newest]
-    stays = {one.number for one in stay}.union(*(needed_by(one) for one in stay)) | _compared_with(observed)
+    stays = {one.number for one in stay}.union(*(_needs(one) for one in stay)) | _compared_with(observed)
+    stays |= needed_by(observed.served) if observed.served is not None else set()
     return tuple(one for one in trained if one.number not in stays and one.owned)
+
+
+def _needs(revision: Revision) -> set[int]:
+    """What it serves by today's acceptance and by that of then: an acceptance may be taken back."""
+    manifest = revision.manifest
+    then = replace(revision, promoted=manifest.get("promoted") is True, accepted=accepted_of(manifest))
+    return needed_by(revision) | needed_by(then)
 
 
 def _compared_with(observed: Observed) -> set[int]:

@@ -54,6 +54,59 @@ def test_what_a_run_is_compared_with_is_kept_until_it_ends() -> None:
     assert "relations keeps the prompt of revision 1" in world.says("Ready")
 
 
+def test_an_acceptance_that_is_taken_back_has_cost_nothing() -> None:
+    """What is served by the acceptance of before is kept under a stricter one."""
+    world = world_of_two_tasks(revisionHistoryLimit=1)
+    world.train(outcome("Improved", "Improved"))
+    for hour in (12, 13):
+        world.ask(f"2026-11-23T{hour}:00:01Z")
+        world.train(outcome("Improved", "Worse", 0.7))
+    assert runs(world) == ("3", "1")
+    edit(world, revisionHistoryLimit=1, acceptance={"minF1": 0.95})
+    world.settle()
+    assert runs(world) == ("3", "1")
+    assert "docs-prompt-r1" in world.names(CONFIG_MAP)
+    edit(world, revisionHistoryLimit=1)
+    world.settle()
+    next_run(world, 10, "Improved", "Worse", revisionHistoryLimit=1)
+    assert runs(world) == ("4", "1")
+
+
+def test_a_kept_revision_can_be_rolled_back_to_after_a_stricter_acceptance() -> None:
+    """What it keeps of an earlier one is kept as long as itself."""
+    world = world_of_two_tasks(revisionHistoryLimit=2)
+    world.train(outcome("Improved", "Improved"))
+    world.ask("2026-11-23T12:00:01Z")
+    world.train(outcome("Improved", "Worse", 0.7))
+    world.ask("2026-11-23T13:00:01Z")
+    world.train(outcome("Improved", "Improved"))
+    for spec in ({"acceptance": {"minF1": 0.75}}, {}, {"pinRevision": 2}):
+        edit(world, revisionHistoryLimit=2, **spec)
+        world.settle()
+    assert runs(world) == ("2", "1")
+    assert world.conditions["Ready"] == ("True", "Pinned")
+
+
+@pytest.mark.parametrize("way", [{"optimizer": {"seed": 11}, "pinRevision": 2}, {"optimizer": {"seed": 10}}])
+def test_a_revision_that_is_not_whole_is_told_and_not_served(way: dict[str, Any]) -> None:
+    """By a pin or by its spec, when somebody deleted what it keeps of another: what is served stays."""
+    world = world_of_two_tasks()
+    world.train(outcome("Improved", "Improved"))
+    next_run(world, 10, "Improved", "Worse")
+    next_run(world, 11, "Improved", "Improved")
+    world.cluster.objects.pop((CONFIG_MAP, "team", "docs-prompt-r1"))
+    world.settle()
+    edit(world, **way)
+    world.settle()
+    assert runs(world) == ("3", "3")
+    assert world.conditions["Ready"][0] == "False"
+    assert world.conditions["Stalled"][0] == "True"
+    assert "its prompt for relations is that of revision 1, which is not kept" in world.says("Ready")
+    edit(world, optimizer={"seed": 11})
+    world.settle()
+    assert world.conditions["Ready"] == ("True", "Promoted")
+
+
 def test_the_bytes_of_a_deleted_revision_stay_while_they_are_served() -> None:
     """Somebody deletes what the failing task's prompt is kept in; the run's own is never served."""
     world = world_of_two_tasks()
@@ -209,4 +262,7 @@ def test_a_composed_prompt_is_never_too_large_to_be_served(monkeypatch: pytest.M
     assert runs(world) == ("2", "1")
     assert world.conditions["Ready"] == ("True", "Promoted")
     assert manifest(world)["seen"] == texts[1]
+    assert manifest(world)["seenElsewhere"] == [1]
+    world.cluster.objects.pop((CONFIG_MAP, "team", "docs-prompt-r1"))
+    world.settle()
     assert manifest(world)["seenElsewhere"] == [1]
