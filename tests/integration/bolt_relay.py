@@ -10,17 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
+BEGIN: Final = b"\xb1\x11"
+"""The start of a BEGIN message: https://neo4j.com/docs/bolt/current/bolt/message/"""
 COMMIT: Final = b"\x00\x02\xb0\x12\x00\x00"
-"""A whole COMMIT message, one chunk and its end: https://neo4j.com/docs/bolt/current/bolt/message/"""
+"""A whole COMMIT message, one chunk and its end."""
 BYTES: Final = 65_536
 Lost = Literal["request", "answer"]
 
 
 @dataclass
 class _Order:
-    """What is to be lost: the commit of the transaction whose requests hold these bytes."""
+    """What is to be lost: the commit of the transaction whose requests hold all of these."""
 
-    words: bytes
+    words: list[bytes]
     lost: Lost
     then: Callable[[], object]
 
@@ -46,13 +48,13 @@ class BoltRelay:
         """Where drivers find the server."""
         return f"bolt://127.0.0.1:{self._listening.getsockname()[1]}"
 
-    def lose(self, words: str, lost: Lost, then: Callable[[], object]) -> None:
-        """Lose the next commit of what holds these words: the request, or its answer once there is one.
+    def lose(self, words: list[str], lost: Lost, then: Callable[[], object]) -> None:
+        """Lose the next commit of what holds all of this: the request, or its answer once there is one.
 
         `then` is called at that instant, the connection is closed, and no other is led until `shut` is false.
         """
         self.carried_out.clear()
-        self._order = _Order(words.encode(), lost, then)
+        self._order = _Order([word.encode() for word in words], lost, then)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._serve, daemon=True).start()
@@ -97,7 +99,8 @@ class BoltRelay:
 
     def _order_for(self, requests: bytes) -> _Order | None:
         order = self._order
-        if not order or order.words not in requests:
+        transaction = requests.rpartition(BEGIN)[2]  # one that was rolled back may be in front of it
+        if not order or not all(word in transaction for word in order.words):
             return None
         self._order = None
         return order

@@ -212,13 +212,18 @@ def test_killed_before_the_result_and_the_operator_with_it(run: Run) -> None:
 @pytest.mark.parametrize("lost", ["request", "answer"])
 def test_killed_in_the_write_of_the_result(run: Run, lost: Lost) -> None:
     """With the transaction open; and after its commit, before the operator learns that it was committed."""
-    neo4j = run.world.neo4j
-    run.world.relay.lose("run 1 ended at ", lost, neo4j.kill)
+    committed: list[Json] = []
+
+    def note_and_kill() -> None:
+        committed.extend(run.rows())
+        run.world.neo4j.kill()
+
+    run.world.relay.lose(["run 1 ended at ", run.domain], lost, note_and_kill)
     run.begin()
     assert run.world.relay.carried_out.wait(RUN_SECONDS), "no such write"
     wait_for("the reason", lambda: away(run))
-    kept = "ready" if lost == "answer" else "training"
-    assert [one["log"]["status"] for one in run.come_back()] == [kept]
+    assert [one["log"]["status"] == "ready" for one in committed] == [lost == "answer"]
+    assert run.come_back() == committed
     run.finish()
     run.judge()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,7 +22,7 @@ import pytest
 from tests.sandbox.cluster import REPOSITORY
 from tests.sandbox.simulated_ollama.faults import Faults
 from tests.sandbox.simulated_ollama.models import Model
-from tests.sandbox.simulated_ollama.running import SimulatedOllama
+from tests.sandbox.simulated_ollama.running import Listener, SimulatedOllama
 from tests.sandbox.simulated_ollama.server import Options
 from tests.unit.simulated_ollama.lessons import ASKED, SHOWN, messages, schema_of
 
@@ -307,3 +311,30 @@ def test_it_runs_as_a_program_and_prints_where_it_listens() -> None:
             assert process.wait(10) == 0
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_comes_as_it_goes_away_is_turned_away(turns: int) -> None:
+    """Nobody is served by a server that went away, and no socket is left open.
+
+    A client is accepted in one turn of the loop, gets its transport in the next and is known to the server
+    in the one behind it; asyncio leaks the socket where the server closes in between.
+    """
+
+    async def come_and_go() -> tuple[socket.socket, int]:
+        listener = Listener(OPTIONS, "127.0.0.1", 0)
+        await listener.start()
+        client = socket.create_connection(("127.0.0.1", int(listener.url.rpartition(":")[2])))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await listener.stop()
+        return client, len(asyncio.all_tasks())
+
+    client, tasks = asyncio.run(come_and_go())
+    gc.collect()
+    client.settimeout(5)
+    with client, suppress(ConnectionResetError):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1) == b""
+    assert tasks == 1

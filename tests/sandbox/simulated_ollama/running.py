@@ -18,6 +18,8 @@ from .server import Options, Server
 
 _START_SECONDS = 10.0
 _BACKLOG = 256
+_TURNS = 2
+"""Of the loop, from an accepted client to its transport, and to the protocol that learns of it."""
 
 
 class Listener:
@@ -27,6 +29,7 @@ class Listener:
         self._host, self._port = host, port
         self._options = options
         self._runner: web.AppRunner | None = None
+        self._listening: socket.socket | None = None
         self._away: set[asyncio.Task[None]] = set()
         self.server: Server | None = None
 
@@ -47,9 +50,9 @@ class Listener:
             self.server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.0
         )
         await self._runner.setup()
-        listening = _bound(self._host, self._port)
-        self._port = listening.getsockname()[1]
-        await web.SockSite(self._runner, listening).start()
+        self._listening = _bound(self._host, self._port)
+        self._port = self._listening.getsockname()[1]
+        await web.SockSite(self._runner, self._listening).start()
 
     async def stop(self) -> None:
         """Close the address and every connection."""
@@ -60,7 +63,16 @@ class Listener:
     async def _close(self) -> None:
         if self._runner is not None:
             runner, self._runner = self._runner, None
+            await self._accept_no_more()
             await runner.cleanup()
+
+    async def _accept_no_more(self) -> None:
+        """Let those that were accepted become known to the runner, which closes only what it knows."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def _refuse(self, seconds: float) -> None:
         task = asyncio.create_task(self._gone(seconds))
