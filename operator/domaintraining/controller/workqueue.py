@@ -14,6 +14,10 @@ FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 60.0
 LONGEST_RECONCILE: Final = 300.0
 """Seconds after which one look is given up and tried again; each of its requests has a limit of its own."""
+PATIENCE: Final = 0.25
+"""Seconds after which a worker leaves a look to itself and takes the next key: it waits for some server."""
+MOST_AT_ONCE: Final = 64
+"""Looks that go on at once, those left to themselves included."""
 
 
 class QueueState(NamedTuple):
@@ -36,7 +40,7 @@ class WorkQueue:
 
     Args:
         reconcile: gives the seconds after which to look again, or None.
-        workers: keys worked on at once.
+        workers: keys worked on at once, without those whose look takes long.
     """
 
     def __init__(self, reconcile: Callable[[Key], Awaitable[float | None]], workers: int = 4) -> None:
@@ -84,21 +88,26 @@ class WorkQueue:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
-                group.create_task(self._work())
+                group.create_task(self._work(group))
 
-    async def _work(self) -> None:
+    async def _work(self, group: asyncio.TaskGroup) -> None:
         while True:
             key = await self._ready.get()
             self._queued.pop(key, None)
             self._busy[key] = asyncio.get_running_loop().time()
-            try:
-                await self._one(key)
-            finally:
-                self._busy.pop(key, None)
-                self._moved = asyncio.get_running_loop().time()
-                if key in self._again:
-                    self._again.discard(key)
-                    self.add(key)
+            look = group.create_task(self._look(key))
+            full = len(self._busy) + self._workers > MOST_AT_ONCE  # what the others may take next counts
+            await asyncio.wait((look,), timeout=None if full else PATIENCE)
+
+    async def _look(self, key: Key) -> None:
+        try:
+            await self._one(key)
+        finally:
+            self._busy.pop(key, None)
+            self._moved = asyncio.get_running_loop().time()
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
 
     async def _one(self, key: Key) -> None:
         try:

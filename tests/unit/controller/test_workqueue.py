@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
-from domaintraining.controller.workqueue import LONGEST_BACKOFF, Key, WorkQueue
+from domaintraining.controller.workqueue import LONGEST_BACKOFF, MOST_AT_ONCE, Key, WorkQueue
 from tests.unit.simulated_ollama.virtual import run
 
 A, B, C = (("team", name) for name in "abc")
@@ -153,7 +153,7 @@ def test_no_more_keys_at_once_than_workers() -> None:
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.1)
         busy -= 1
 
     async def script(queue: WorkQueue) -> None:
@@ -163,3 +163,48 @@ def test_no_more_keys_at_once_than_workers() -> None:
 
     worked(reconcile, script, workers=3)
     assert (most, busy) == (3, 0)
+
+
+def test_looks_that_hang_hold_no_other_up() -> None:
+    """Sixty resources on servers that don't answer, and a pin is still served in time."""
+    began: dict[Key, float] = {}
+
+    async def reconcile(key: Key) -> None:
+        assert key not in began
+        began[key] = asyncio.get_running_loop().time()
+        await asyncio.sleep(0 if key == A else 20)
+
+    async def script(queue: WorkQueue) -> None:
+        for number in range(60):
+            queue.add(("team", str(number)))
+        queue.add(A)
+        await asyncio.sleep(100)
+
+    worked(reconcile, script)
+    assert began[A] < 5
+    assert len(began) == 61
+
+
+def test_so_many_looks_may_hang_and_no_more() -> None:
+    """The rest waits until one of them ends; whatever hangs is cancelled with the queue."""
+    busy, most = 0, 0
+
+    async def reconcile(_key: Key) -> None:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        try:
+            await asyncio.sleep(200)
+        finally:
+            busy -= 1
+
+    async def script(queue: WorkQueue) -> None:
+        for number in range(2 * MOST_AT_ONCE):
+            queue.add(("team", str(number)))
+        await asyncio.sleep(100)
+        assert busy == MOST_AT_ONCE
+        await asyncio.sleep(200)
+        assert busy == MOST_AT_ONCE
+
+    worked(reconcile, script)
+    assert (most, busy) == (MOST_AT_ONCE, 0)
