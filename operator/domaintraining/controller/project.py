@@ -1,7 +1,9 @@
 """The whole status, projected from what was observed and decided. Pure."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from domaintraining.api.comparison import ComparedModel
 from domaintraining.api.names import GROUP, KIND, VERSION, domain_of, job_name, prompt_name
@@ -9,7 +11,15 @@ from domaintraining.api.reasons import Reason
 from domaintraining.api.runs import HistoryEntry, RunStatus
 from domaintraining.api.scalars import rfc3339
 from domaintraining.api.spec import TASKS
-from domaintraining.api.status import DomainTrainingStatus, Metrics, Progress, Summary, TaskMetrics, wire
+from domaintraining.api.status import (
+    Advice,
+    DomainTrainingStatus,
+    Metrics,
+    Progress,
+    Summary,
+    TaskMetrics,
+    wire,
+)
 from domaintraining.controller.conditions import conditions
 from domaintraining.controller.decide import Plan, Step, moment, open_run, superseded
 from domaintraining.controller.findings import drift_status
@@ -30,6 +40,7 @@ from domaintraining.controller.similar import similar_words
 from domaintraining.errors import DomainTrainingError
 
 HISTORY = 5
+ADVICE: Final = TypeAdapter[list[str]](Advice)
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ def project(observed: Observed, outcome: Outcome) -> DomainTrainingStatus:
         embedding_model=record.run.embedding_model if record else before.embedding_model,
         models=_models(observed, served),
         dataset=dataset or (before.dataset if same_run else None),
-        advice=report.advice if report else before.advice if same_run else [],
+        advice=report.advice if report else _kept_advice(observed) or (before.advice if same_run else []),
         progress=progress,
         metrics=metrics,
         prompt_config=prompt_config(prompt_name(resource.name), served) if served else None,
@@ -98,6 +109,15 @@ def _auto(observed: Observed) -> str | None:
     last = _last(observed)
     chosen = chosen or (mode_of(last) if reused_from(last) else None)
     return chosen or (before.auto if same_run else None) or record.run.auto
+
+
+def _kept_advice(observed: Observed) -> list[str]:
+    """What the last run's revision says of data and model; empty where it says nothing readable."""
+    last = _last(observed)
+    try:
+        return ADVICE.validate_python(last.manifest.get("advice", [])) if last else []
+    except ValidationError:
+        return []
 
 
 def _metrics(observed: Observed, served: Revision | None) -> Metrics | None:

@@ -42,7 +42,7 @@ FILES: Final = {
 }
 
 OF_THE_RESULT: Final = (
-    *("accepted", "baseline", "baselineModel", "before", "doctor", "models", "similar"),
+    *("accepted", "advice", "baseline", "baselineModel", "before", "doctor", "models", "similar"),
     *("startTime", "completionTime", "retrain"),
 )
 """Keys of a manifest that revision 0 does not have."""

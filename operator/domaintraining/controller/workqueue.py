@@ -17,7 +17,7 @@ LONGEST_RECONCILE: Final = 300.0
 PATIENCE: Final = 0.25
 """Seconds after which a worker leaves a look to itself and takes the next key: it waits for some server."""
 MOST_AT_ONCE: Final = 64
-"""Looks that go on at once, those left to themselves included."""
+"""Looks that go on at once, those left to themselves among them."""
 
 
 class QueueState(NamedTuple):
@@ -41,11 +41,18 @@ class WorkQueue:
     Args:
         reconcile: gives the seconds after which to look again, or None.
         workers: keys worked on at once, without those whose look takes long.
+        most: keys worked on at once with them.
     """
 
-    def __init__(self, reconcile: Callable[[Key], Awaitable[float | None]], workers: int = 4) -> None:
+    def __init__(
+        self,
+        reconcile: Callable[[Key], Awaitable[float | None]],
+        workers: int = 4,
+        most: int = MOST_AT_ONCE,
+    ) -> None:
         self._reconcile = reconcile
         self._workers = workers
+        self._most = most
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: dict[Key, float] = {}
         self._busy: dict[Key, float] = {}
@@ -96,7 +103,7 @@ class WorkQueue:
             self._queued.pop(key, None)
             self._busy[key] = asyncio.get_running_loop().time()
             look = group.create_task(self._look(key))
-            full = len(self._busy) + self._workers > MOST_AT_ONCE  # what the others may take next counts
+            full = len(self._busy) + self._workers > self._most  # what the others may take next counts
             await asyncio.wait((look,), timeout=None if full else PATIENCE)
 
     async def _look(self, key: Key) -> None:

@@ -237,7 +237,7 @@ class _Stages:
         }
         self._note("augment", best.augmented.line)
         seen = {*digests(self._material.seen()), *self._similar.seen(run.model.name)}
-        data = self._data(sorted(seen)) | {"doctor": self._doctor(best.found)} | best.augmented.described
+        data = self._data(sorted(seen)) | self._doctor(best.found) | best.augmented.described
         data |= self._table.described | self._similar.described(run.model.name)
         described = manifest(run, tasks, data)
         self._session.reporter.attach(RESULT_KEY, whole_prompts(best.prompts, metrics, described))
@@ -251,7 +251,7 @@ class _Stages:
         told = advice(findings)
         self._session.reporter.update(advice=list(told))
         self._log.event("examined", "what the answers say about data and model", advice=list(told))
-        return {task: one.described() for task, one in findings.items()}
+        return {"doctor": {task: one.described() for task, one in findings.items()}, "advice": list(told)}
 
     def _with_semantic(self, metrics: Metrics, compared: Compared) -> Metrics:
         """The number by embeddings, where it is asked for; last, so that the models don't take turns."""

@@ -167,7 +167,7 @@ def test_the_queue_tells_what_stands_in_it_longest() -> None:
         async def slow(_: Key) -> None:
             await asyncio.sleep(100)
 
-        queue = WorkQueue(slow, workers=1)
+        queue = WorkQueue(slow, workers=1, most=1)
         work = asyncio.create_task(queue.run())
         queue.add(KEY)
         await asyncio.sleep(10)

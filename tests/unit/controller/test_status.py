@@ -127,6 +127,25 @@ def test_advice_is_that_of_the_current_run_and_outlives_its_report() -> None:
     assert shown(replace(gone, record=record(2)))["advice"] == []
 
 
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (["entities: as many samples"], ["entities: as many samples"]),
+        (["a"] * 6, []),
+        (["a\x1b[2J"], ["a [2J"]),
+        ({}, []),
+    ],
+    ids=["as the trainer wrote it", "too many lines", "a terminal's commands", "no list"],
+)
+def test_advice_of_a_run_whose_trainer_ran_elsewhere_is_its_revisions(kept: Any, told: list[str]) -> None:
+    """A reused run has no report, and nothing of it was told here before; a manifest is hostile input."""
+    ended = revision(1)
+    ended = replace(ended, manifest=ended.manifest | {"advice": kept})
+    before = DomainTrainingStatus(run=RunStatus(number=1, hash=HASH))
+    seen = Observed(resource(status=before), NOW, record=record(number=1), revisions=(ended,))
+    assert shown(seen)["advice"] == told
+
+
 def test_a_report_can_not_claim_a_result_that_is_not_kept() -> None:
     """100 % only with the revision."""
     report = ReportState(Report(run=1, attempt=1, progress=Progress(percent=100)))

@@ -39,8 +39,12 @@ class Doctored:
         return self.sink.report.advice
 
     @property
+    def manifest(self) -> dict[str, Any]:
+        return Prompts.model_validate_json(self.sink.data[RESULT_KEY]).manifest
+
+    @property
     def findings(self) -> dict[str, Any]:
-        found: dict[str, Any] = Prompts.model_validate_json(self.sink.data[RESULT_KEY]).manifest["doctor"]
+        found: dict[str, Any] = self.manifest["doctor"]
         return found
 
 
@@ -117,6 +121,7 @@ def test_there_is_a_line_for_each_task_and_rare_types_are_named(tmp_path: Path) 
     rows[5]["entities"].append({"name": "1905", "type": "YEAR"})
     run = Doctored(tmp_path, rows)
     assert 2 <= len(run.advice) <= 5
+    assert run.manifest["advice"] == run.advice, "for whoever takes the run over"
     for task in ("entities", "relations"):
         assert [line for line in run.advice if line.startswith(f"{task}: ")]
         assert run.findings[task]["learningCurve"]["candidates"] >= 4

@@ -28,7 +28,7 @@ MANIFEST_LIMIT: Final = MAX_PROMPTS_BYTES // 2
 """Most characters of a manifest, see `api.report.Prompts`."""
 DIGEST_LENGTH: Final = 68
 """Characters of a text's digest in a manifest."""
-KEPT_BACK: Final = 40_000
+KEPT_BACK: Final = 45_000
 """Characters kept back for what the search finds: doctor, similar domains, a table of models."""
 LEAST_KEPT_BACK: Final = 8_000
 """The same where nothing of it is long; with less a run isn't worth its calls."""
