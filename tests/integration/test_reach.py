@@ -45,11 +45,8 @@ class TlsFront(Listening):
         return f"https://127.0.0.1:{self.port}"
 
     def _lead(self, client: socket.socket) -> None:
-        try:
-            with self._tls.wrap_socket(client, server_side=True) as inner:
-                self._exchange(inner)
-        except OSError:  # TLS errors among them: who does not trust the certificate goes away
-            client.close()
+        with self._tls.wrap_socket(client, server_side=True) as inner:
+            self._exchange(inner)
 
     def _exchange(self, inner: ssl.SSLSocket) -> None:
         with socket.create_connection(self._upstream) as server:

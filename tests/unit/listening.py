@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 
@@ -12,7 +13,7 @@ class Listening:
     """Takes connections while it is entered.
 
     Args:
-        talk: has one connection, in a thread that nobody waits for unless it ends by itself.
+        talk: has one connection, closed behind it, in a thread that nobody waits for.
     """
 
     def __init__(self, talk: Callable[[socket.socket], None]) -> None:
@@ -27,7 +28,11 @@ class Listening:
                 client, _ = self._socket.accept()
             except OSError:
                 return
-            threading.Thread(target=self._talk, args=(client,), daemon=True).start()
+            threading.Thread(target=self._hold, args=(client,), daemon=True).start()
+
+    def _hold(self, client: socket.socket) -> None:
+        with client, suppress(OSError):  # a client may go away at any moment
+            self._talk(client)
 
     def __enter__(self) -> Self:
         self._thread.start()

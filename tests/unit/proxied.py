@@ -35,21 +35,21 @@ class LoopbackProxy(Listening):
         return f"http://127.0.0.1:{self.port}"
 
     def _lead(self, client: socket.socket) -> None:
-        with client:
-            head = _head(client)
-            line, _, rest = head.partition(b"\r\n")
-            self.asked.append(line.decode())
-            if self._upstream is None:
-                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                return
-            with socket.create_connection(self._upstream) as server:
-                method, target, version = line.split(b" ")
-                if method == b"CONNECT":
-                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                else:
-                    path = b"/" + target.split(b"/", 3)[3]
-                    server.sendall(b" ".join((method, path, version)) + b"\r\n" + rest)
-                _pipe(client, server)
+        line, _, rest = _head(client).partition(b"\r\n")
+        if not rest:
+            return
+        self.asked.append(line.decode())
+        if self._upstream is None:
+            client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        with socket.create_connection(self._upstream) as server:
+            method, target, version = line.split(b" ")
+            if method == b"CONNECT":
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            else:
+                path = b"/" + target.split(b"/", 3)[3]
+                server.sendall(b" ".join((method, path, version)) + b"\r\n" + rest)
+            _pipe(client, server)
 
 
 @contextmanager
@@ -71,12 +71,12 @@ def secured(loopback: Loopback, folder: Path) -> Iterator[str]:
 
 
 def _head(client: socket.socket) -> bytes:
-    """A request as far as it has come, at least to the end of its headers."""
+    """A request as far as it has come, at least to the end of its headers; empty: its client left before."""
     head = b""
     while b"\r\n\r\n" not in head:
         piece = client.recv(65_536)
         if not piece:
-            break
+            return b""
         head += piece
     return head
 

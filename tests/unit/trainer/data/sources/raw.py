@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
 
 from tests.unit.listening import Listening
 
@@ -35,16 +34,15 @@ class RawServer(Listening):
 
     def _talk(self, client: socket.socket) -> None:
         script, drips = self._next()
-        with client, suppress(OSError):
-            head = b""
-            while not self._greets and b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
-                head += piece
-            self.heads.append(head.decode("latin-1"))
-            for piece in (script[at : at + 1] for at in range(len(script))) if drips else [script]:
-                client.sendall(piece)
-                if drips and self._left.wait(0.01):
-                    return
-            client.shutdown(socket.SHUT_WR)
+        head = b""
+        while not self._greets and b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
+            head += piece
+        self.heads.append(head.decode("latin-1"))
+        for piece in (script[at : at + 1] for at in range(len(script))) if drips else [script]:
+            client.sendall(piece)
+            if drips and self._left.wait(0.01):
+                return
+        client.shutdown(socket.SHUT_WR)
 
     def __exit__(self, *ending: object) -> None:
         self._left.set()
