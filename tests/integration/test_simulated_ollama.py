@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.waiting import wait_for
 from tests.sandbox.cluster import REPOSITORY
 from tests.sandbox.simulated_ollama.faults import Faults
 from tests.sandbox.simulated_ollama.models import Model
@@ -311,6 +312,17 @@ def test_it_runs_as_a_program_and_prints_where_it_listens() -> None:
             assert process.wait(10) == 0
         finally:
             process.kill()
+
+
+def test_a_call_that_hangs_is_torn_when_the_server_goes_away() -> None:
+    """It goes away at once, whoever still waits for an answer."""
+    with ThreadPoolExecutor() as pool:
+        with SimulatedOllama(OPTIONS) as server:
+            server.set_faults(Faults(slow_rate=1, slow_seconds=3600))
+            asked = pool.submit(call, server, "/api/chat", question())
+            wait_for("the call", lambda: server.stats()["faults"].get("slow"))
+        with pytest.raises(ConnectionError):
+            asked.result(10)
 
 
 @pytest.mark.parametrize("turns", range(6))

@@ -97,3 +97,16 @@ def send(process: Process, number: signal.Signals) -> None:
     if find(process.record()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
+
+
+def is_stopped(process: Process) -> bool:
+    """Whether none of its threads runs: SIGSTOP reaches them one by one, after `send` has returned.
+
+    So it is too for a process that has ended.
+    """
+    states: list[str] = []
+    for stat in (PROC / str(process.pid) / "task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # a thread may end meanwhile
+            text = stat.read_text(encoding="utf-8", errors="replace")
+            states.append(text[text.rindex(")") + 2])
+    return set(states) <= set("TtZX")

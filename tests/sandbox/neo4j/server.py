@@ -105,6 +105,8 @@ class Neo4j:
             raise SandboxError("Neo4j doesn't run")
         proc.send(process, signal.SIGSTOP)
         try:
+            while not proc.is_stopped(process):
+                time.sleep(PAUSE_SECONDS / 10)
             yield
         finally:
             proc.send(process, signal.SIGCONT)

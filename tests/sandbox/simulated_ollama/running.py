@@ -18,6 +18,8 @@ from .server import Options, Server
 
 _START_SECONDS = 10.0
 _BACKLOG = 256
+_LEAVE_SECONDS = 0.01
+"""What calls in flight are left when it goes away; for aiohttp, 0 would be for ever."""
 _TURNS = 2
 """Of the loop, from an accepted client to its transport, and to the protocol that learns of it."""
 
@@ -47,7 +49,7 @@ class Listener:
         if self.server is None:
             self.server = Server(self._options, self._refuse)
         self._runner = web.AppRunner(
-            self.server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.0
+            self.server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=_LEAVE_SECONDS
         )
         await self._runner.setup()
         self._listening = _bound(self._host, self._port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
 import sys
 from decimal import Decimal
@@ -75,6 +76,26 @@ def test_a_process_runs_until_its_last_thread_ends() -> None:
         assert proc.look_up(child.pid)
         child.communicate()
     assert proc.look_up(child.pid) is None
+
+
+def test_a_process_is_stopped_with_its_last_thread() -> None:
+    """Running, stopped, running again, ended."""
+    code = (
+        "import sys, threading\nfor _ in range(8): threading.Thread(target=sys.stdin.read).start()\nprint(1)"
+    )
+    command = [sys.executable, "-uc", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        process = proc.look_up(child.pid)
+        assert process
+        assert not proc.is_stopped(process)
+        proc.send(process, signal.SIGSTOP)
+        wait_for("all threads to stop", lambda: proc.is_stopped(process))
+        proc.send(process, signal.SIGCONT)
+        wait_for("it to go on", lambda: not proc.is_stopped(process))
+        child.communicate()
+    assert proc.is_stopped(process)
 
 
 def test_a_reused_process_id_is_another_process() -> None:
